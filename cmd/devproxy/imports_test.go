@@ -80,7 +80,7 @@ var allowed = map[string][]string{
 	"devproxy/doctor": {"devproxy/advice", "devproxy/advisory", "devproxy/control", "devproxy/failure", "devproxy/hostsfile", "devproxy/listen", "devproxy/plan", "devproxy/scaffold", "localca", "localca/trust"},
 
 	// Where this user's processes meet.
-	"devproxy/runtimedir": {},
+	"devproxy/runtimedir": {"devproxy/failure"},
 
 	"devproxy/share/provider": {"localca", "tunnel", "tunnel/agent", "tunnel/neterror", "tunnel/splice"},
 

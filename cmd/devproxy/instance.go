@@ -18,6 +18,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/machine"
@@ -263,6 +264,9 @@ func (in *instance) bindError(err error, wanted listen.Config) error {
 	}
 	if errors.Is(err, listen.ErrPassed) {
 		return failf("leave out --https, --http and listen, or start it without the socket unit", "%w", err)
+	}
+	if _, ok := errors.AsType[*failure.Error](err); ok {
+		return err // it has its own fix
 	}
 	bind, ok := errors.AsType[*listen.BindError](err)
 	if !ok && wanted.Equal(listen.Config{}) {

@@ -92,7 +92,7 @@ func (in *Instance) take() error {
 	for deadline := time.Now().Add(nameless); ; time.Sleep(takePoll) {
 		locked, err := in.lock.TryLock()
 		if err != nil {
-			return fmt.Errorf("cannot lock the folder: %w; set XDG_RUNTIME_DIR to a folder that you can write to", err)
+			return runtimedir.WriteError("lock the folder", filepath.Dir(in.base), err)
 		}
 		if locked {
 			return nil
@@ -161,7 +161,7 @@ func writeHolder(base string, holder Holder) error {
 		return err
 	}
 	if err := localca.WriteFile(base+holderSuffix, text, 0o600); err != nil {
-		return fmt.Errorf("cannot write the process id to %s: %w", base+holderSuffix, err)
+		return runtimedir.WriteError("write the process id", filepath.Dir(base), err)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/devproxy/devproxy/devproxy/failure"
 )
 
 // With these set the test binary is another process: see runRole.
@@ -36,6 +38,9 @@ func runRole(role string) int {
 	}
 	if err != nil {
 		fmt.Println(err)
+		if failed, ok := errors.AsType[*failure.Error](err); ok {
+			fmt.Println(failed.Fix)
+		}
 		return 1
 	}
 	return 0

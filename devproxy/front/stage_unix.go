@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -128,7 +129,7 @@ func (s *Shared) next(ctx context.Context, steppedDown bool) (stage, error) {
 		if !time.Now().Before(mayLead) && (ofSystemd || !newcomer || errors.Is(err, errNoFront)) {
 			locked, err := s.lock.TryLock()
 			if err != nil {
-				return nil, fmt.Errorf("cannot lock %s: %w; set XDG_RUNTIME_DIR to a folder that you can write to", s.lock.Path(), err)
+				return nil, runtimedir.WriteError("lock the shared ports", filepath.Dir(s.lock.Path()), err)
 			}
 			if locked {
 				return s.lead(ctx)

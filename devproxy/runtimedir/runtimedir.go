@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
+
+	"github.com/devproxy/devproxy/devproxy/failure"
 )
 
 const (
@@ -58,9 +61,23 @@ func under(dir, name string) string {
 // Ensure makes dir, or makes sure that it is private already.
 func Ensure(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("cannot make the runtime directory: %w; set XDG_RUNTIME_DIR to one of your folders", err)
+		return WriteError("make the runtime directory", dir, err)
 	}
 	return Check(dir)
+}
+
+// WriteError is the error of a file or socket that could not be made in dir. It says what
+// that would have done ("lock the folder"), names dir instead of the file, and has a fix.
+func WriteError(doing, dir string, err error) error {
+	fix := "set XDG_RUNTIME_DIR to a folder that you can write to"
+	number, ok := errors.AsType[syscall.Errno](err)
+	if !ok {
+		return failure.Errorf(fix, "cannot %s: %w", doing, err)
+	}
+	if number == syscall.ENOSPC || number == syscall.EDQUOT {
+		fix = "free some space there, or set XDG_RUNTIME_DIR to a folder on another disk"
+	}
+	return failure.Errorf(fix, "cannot %s: %s: %w", doing, dir, number)
 }
 
 // Check makes sure that dir is a folder of this user's that no one else can

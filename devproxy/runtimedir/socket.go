@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 )
 
 // Listen opens a socket that only this user may connect to, in a folder that
@@ -15,11 +16,11 @@ func Listen(path string) (*Listener, error) {
 		return nil, fmt.Errorf("the path of the socket %s is longer than the %d bytes a socket may have; set XDG_RUNTIME_DIR to a shorter folder", path, MaxSocketPath)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cannot replace the socket: %w", err)
+		return nil, WriteError("replace a socket", filepath.Dir(path), err)
 	}
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on the socket: %w", err)
+		return nil, WriteError("make a socket", filepath.Dir(path), err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, fmt.Errorf("cannot make the socket private: %w", errors.Join(err, ln.Close()))
