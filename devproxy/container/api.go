@@ -54,7 +54,10 @@ type apiNetwork struct {
 
 // apiImage is the answer to /images/ID/json.
 type apiImage struct {
-	Config struct{ Labels map[string]string }
+	Config struct {
+		Labels       map[string]string
+		ExposedPorts map[string]struct{}
+	}
 }
 
 // apiEvent is one event of /events.

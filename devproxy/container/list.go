@@ -30,8 +30,17 @@ const (
 type lister struct {
 	client  *client
 	project *project
-	// images has the labels of images in use; nil for one that is gone. They cannot change.
-	images map[string]map[string]string
+	network func() network
+	// images has the images in use, by their digests; nil for one that is gone.
+	images map[string]*apiImage
+}
+
+func newLister(c *client, p *project, opts *Options) *lister {
+	l := &lister{client: c, project: p, network: localNetwork}
+	if opts.network != nil {
+		l.network = opts.network
+	}
+	return l
 }
 
 // list returns the containers of the project, and the problems with others.
@@ -59,9 +68,9 @@ func (l *lister) list(ctx context.Context) ([]Container, []Problem, error) {
 	return mine, problems[:min(len(problems), maxProblems)], err
 }
 
-// readImages reads the labels of the containers' images, and forgets those of others.
+// readImages reads the containers' images, and forgets others.
 func (l *lister) readImages(ctx context.Context, all []apiSummary) error {
-	images := map[string]map[string]string{}
+	images := map[string]*apiImage{}
 	for _, s := range all {
 		if known, found := l.images[s.ImageID]; found {
 			images[s.ImageID] = known
@@ -72,10 +81,8 @@ func (l *lister) readImages(ctx context.Context, all []apiSummary) error {
 		var image apiImage
 		_, err := l.client.get(ctx, "/images/"+url.PathEscape(s.ImageID)+"/json", nil, maxInspect, &image)
 		switch {
-		case err == nil && image.Config.Labels == nil:
-			images[s.ImageID] = map[string]string{}
 		case err == nil:
-			images[s.ImageID] = image.Config.Labels
+			images[s.ImageID] = &image
 		case isGone(err):
 			images[s.ImageID] = nil
 		default:
@@ -101,7 +108,7 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 				"its image has been removed, so devproxy can't tell which of its labels come from the image")})
 			continue
 		}
-		own := labels{s.Labels, image}
+		own := labels{s.Labels, image.Config.Labels}
 		folder, ok, err := l.project.owns(own)
 		if err != nil {
 			problems = append(problems, Problem{c.Name, err})
@@ -122,6 +129,7 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 					"its label %s comes from its image, so it does not count", name)})
 			}
 		}
+		c.image = image
 		mine = append(mine, c)
 	}
 	return mine, problems
@@ -129,7 +137,7 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 
 // inspect adds what the labels do not say. A container that is gone meanwhile is left out.
 func (l *lister) inspect(ctx context.Context, mine []Container) ([]Container, error) {
-	local := localNetwork()
+	local := l.network()
 	gone := make([]bool, len(mine))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -191,7 +199,10 @@ func (c *Container) complete(a *apiContainer, local network) {
 			c.HealthLog = shorten(lastLine(h.Log[n-1].Output), maxHealthLog)
 		}
 	}
-	c.Ports = local.ports(a)
+	// Podman leaves out what the image exposes if the network is the host's or another
+	// container's.
+	c.Ports = local.ports(a, c.image.Config.ExposedPorts)
+	c.image = nil
 	if c.State == Running {
 		c.IP = local.address(a)
 	}

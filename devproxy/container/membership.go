@@ -69,9 +69,9 @@ func (p *project) mayOwn(all map[string]string) bool {
 // owns reports whether a container belongs to the project; folder is what its labels
 // say. An error is a mistake in the labels that the user can correct.
 func (p *project) owns(l labels) (folder string, mine bool, err error) {
-	for name := range l.all {
-		if counts := strings.HasPrefix(name, "devproxy.") || strings.HasPrefix(name, composeProject); counts && !isText(l.all[name], maxLabel) {
-			return "", false, fmt.Errorf("its label %s is longer than %d bytes or has control characters", shorten(name, 100), maxLabel)
+	for _, name := range []string{labelProject, labelHost, labelPath, labelPort, composeFolder, composeProject, composeService, composeNumber} {
+		if !isText(l.all[name], maxLabel) {
+			return "", false, fmt.Errorf("its label %s is longer than %d bytes or has control characters", name, maxLabel)
 		}
 	}
 	if folder = l.own(composeFolder); folder != "" {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -178,30 +177,10 @@ func why(err error) string {
 		return "this user may not connect"
 	case neterror.Refused(err):
 		return "nothing listens"
+	case neterror.Broken(err):
+		return "has closed the connection"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return "does not answer"
 	}
 	return failure.Text(err)
-}
-
-// unixPlaces returns the usual sockets of Docker and Podman. runtime is the user's
-// runtime directory; it and home may be empty.
-func unixPlaces(runtime, home string) []place {
-	paths := []string{"/var/run/docker.sock"}
-	if runtime != "" {
-		paths = append(paths, filepath.Join(runtime, "docker.sock"))
-	}
-	if home != "" {
-		paths = append(paths, filepath.Join(home, ".docker", "run", "docker.sock"))
-	}
-	if runtime != "" {
-		paths = append(paths, filepath.Join(runtime, "podman", "podman.sock"))
-	}
-	paths = append(paths, "/run/podman/podman.sock")
-	paths = slices.DeleteFunc(paths, func(path string) bool { return !filepath.IsAbs(path) })
-	all := make([]place, len(paths))
-	for i, path := range paths {
-		all[i] = place{network: "unix", path: path, source: "the default"}
-	}
-	return all
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -18,7 +20,27 @@ const (
 	joinGroup   = "allow this user: `sudo usermod -aG docker $USER` and log in again, or start rootless Podman: `systemctl --user start podman.socket`"
 )
 
-func defaultPlaces(runtime, home string) []place { return unixPlaces(runtime, home) }
+// defaultPlaces returns the usual sockets of Docker and Podman. runtime is the user's
+// runtime directory; it and home may be empty.
+func defaultPlaces(runtime, home string) []place {
+	paths := []string{"/var/run/docker.sock"}
+	if runtime != "" {
+		paths = append(paths, filepath.Join(runtime, "docker.sock"))
+	}
+	if home != "" {
+		paths = append(paths, filepath.Join(home, ".docker", "run", "docker.sock"))
+	}
+	if runtime != "" {
+		paths = append(paths, filepath.Join(runtime, "podman", "podman.sock"))
+	}
+	paths = append(paths, "/run/podman/podman.sock")
+	paths = slices.DeleteFunc(paths, func(path string) bool { return !filepath.IsAbs(path) })
+	all := make([]place, len(paths))
+	for i, path := range paths {
+		all[i] = place{network: "unix", path: path, source: "the default"}
+	}
+	return all
+}
 
 // checkOwner refuses a socket that another user has put into a usual place.
 func checkOwner(path string) error {

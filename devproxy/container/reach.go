@@ -131,12 +131,15 @@ func isHost(a netip.Addr) bool {
 	return a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsLoopback() && !a.IsMulticast() && !a.IsLinkLocalUnicast()
 }
 
-// ports returns the TCP ports that the container exposes or publishes.
-func (n network) ports(c *apiContainer) []Port {
+// ports returns the TCP ports that the container or its image exposes, or that are
+// published.
+func (n network) ports(c *apiContainer, image map[string]struct{}) []Port {
 	byNumber := map[uint16]netip.AddrPort{}
-	for name := range c.Config.ExposedPorts {
-		if number, ok := tcp(name); ok {
-			byNumber[number] = netip.AddrPort{}
+	for _, exposed := range []map[string]struct{}{c.Config.ExposedPorts, image} {
+		for name := range exposed {
+			if number, ok := tcp(name); ok {
+				byNumber[number] = netip.AddrPort{}
+			}
 		}
 	}
 	for name, bindings := range c.NetworkSettings.Ports {

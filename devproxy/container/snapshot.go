@@ -73,6 +73,8 @@ type Container struct {
 	// Ports are the TCP ports that the container exposes or publishes, in ascending order;
 	// at most 100.
 	Ports []Port
+
+	image *apiImage // while a list is made
 }
 
 // Port is a TCP port of a container.

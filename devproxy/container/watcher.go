@@ -19,7 +19,8 @@ type Options struct {
 	// Home is the user's home directory, or empty.
 	Home string
 
-	times times // zero means normalTimes
+	times   times          // zero means normalTimes
+	network func() network // nil means localNetwork
 }
 
 func (o *Options) getenv(name string) string {
@@ -153,7 +154,7 @@ func (w *Watcher) follow(ctx context.Context, p place) (worked bool, err error) 
 		ended <- c.follow(ctx, now, func() { raise(stirred) })
 	})
 
-	l := &lister{client: c, project: w.project}
+	l := newLister(c, w.project, &w.opts)
 	due := time.NewTimer(0)
 	defer due.Stop()
 	// gathering is true from an event to the list for it.
@@ -231,7 +232,7 @@ func List(ctx context.Context, opts Options) Snapshot {
 	if err != nil {
 		return Snapshot{Engine: engine, Err: away(p, err)}
 	}
-	l := &lister{client: c, project: newProject(&opts)}
+	l := newLister(c, newProject(&opts), &opts)
 	containers, problems, err := l.list(ctx)
 	if err != nil {
 		return Snapshot{Engine: engine, Err: away(p, err)}

@@ -60,11 +60,17 @@ func Compose(folder, service string, number int) map[string]string {
 type Engine struct {
 	t      testing.TB
 	socket string
-	server *http.Server
+	stop   func()
 
 	mu         sync.Mutex
 	containers map[string]Container // by ID
 	followers  map[chan string]bool
+	sent       []event // all events
+}
+
+type event struct {
+	at   int64 // in seconds since 1970
+	text string
 }
 
 // New returns an Engine without containers, which ends with the test.
@@ -114,8 +120,10 @@ func (e *Engine) Set(all ...Container) {
 
 // send sends an event to all who follow. The caller holds mu.
 func (e *Engine) send(action, id string) {
+	text := fmt.Sprintf(`{"Type":"container","Action":%q,"Actor":{"ID":%q}}`+"\n", action, id)
+	e.sent = append(e.sent, event{time.Now().Unix(), text})
 	for follower := range e.followers {
-		follower <- fmt.Sprintf(`{"Type":"container","Action":%q,"Actor":{"ID":%q}}`+"\n", action, id)
+		follower <- text
 	}
 }
 
@@ -134,12 +142,18 @@ func (e *Engine) Start() {
 	mux.HandleFunc("GET /containers/{id}/json", e.inspect)
 	mux.HandleFunc("GET /images/{id}/json", e.image)
 	mux.HandleFunc("GET /events", e.events)
-	e.server = &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
-	go func(s *http.Server) { _ = s.Serve(listener) }(e.server) // it ends with Stop
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	e.stop = func() {
+		_ = listener.Close() // the server may not know it yet
+		_ = server.Close()
+		<-done
+	}
 }
 
 // Stop closes the socket and all connections, as when the engine ends. Start undoes it.
-func (e *Engine) Stop() { _ = e.server.Close() } // what it closes is not used again
+func (e *Engine) Stop() { e.stop() }
 
 func (e *Engine) snapshot() []Container {
 	e.mu.Lock()
@@ -216,8 +230,17 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Engine) events(w http.ResponseWriter, r *http.Request) {
-	events := make(chan string, 100)
+	since, err := strconv.ParseInt(r.URL.Query().Get("since"), 10, 64)
+	if err != nil {
+		since = time.Now().Unix() + 1
+	}
 	e.mu.Lock()
+	events := make(chan string, len(e.sent)+1000)
+	for _, event := range e.sent {
+		if event.at >= since {
+			events <- event.text
+		}
+	}
 	e.followers[events] = true
 	e.mu.Unlock()
 	defer func() {
