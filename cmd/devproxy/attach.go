@@ -35,8 +35,8 @@ func heldError(err error) error {
 }
 
 // checkRunning refuses flags and arguments that mean nothing to a devproxy that runs
-// already.
-func (o upOptions) checkRunning(ctx context.Context, client *control.Client, args []string) error {
+// already, and another Proxyfile.
+func (o upOptions) checkRunning(ctx context.Context, client *control.Client, src source, args []string) error {
 	flag := ""
 	for _, f := range []struct {
 		name string
@@ -54,7 +54,7 @@ func (o upOptions) checkRunning(ctx context.Context, client *control.Client, arg
 			"%s has no effect: devproxy is already running here (pid %d)", flag, client.Holder().PID)
 	}
 	if len(args) == 0 {
-		return nil
+		return checkSameFile(ctx, client, src.name)
 	}
 	port, _, err := portArgument(args[0])
 	if err == nil {
@@ -69,7 +69,7 @@ func attachTo(ctx context.Context, s *streams, client *control.Client, opts upOp
 	if opts.json || !s.OutTTY {
 		return heldError(&control.HeldError{Holder: client.Holder()})
 	}
-	if err := opts.checkRunning(ctx, client, args); err != nil {
+	if err := opts.checkRunning(ctx, client, src, args); err != nil {
 		return err
 	}
 	request := control.OutputRequest{Follow: true}

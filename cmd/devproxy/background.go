@@ -46,7 +46,7 @@ func startInBackground(cmd *cobra.Command, s *streams, opts upOptions, args []st
 		return err
 	}
 	if client != nil {
-		return runsAlready(ctx, s, client, opts, args)
+		return runsAlready(ctx, s, client, opts, src, args)
 	}
 	if err := opts.chooseRelay(ctx, s, src); err != nil {
 		return err
@@ -200,8 +200,8 @@ func launch(ctx context.Context, s *streams, args []string) error {
 }
 
 // runsAlready is `up -d` where devproxy runs already.
-func runsAlready(ctx context.Context, s *streams, client *control.Client, opts upOptions, args []string) error {
-	if err := opts.checkRunning(ctx, client, args); err != nil {
+func runsAlready(ctx context.Context, s *streams, client *control.Client, opts upOptions, src source, args []string) error {
+	if err := opts.checkRunning(ctx, client, src, args); err != nil {
 		return err
 	}
 	status, err := client.Status(ctx)

@@ -82,11 +82,9 @@ func (s *streams) note(text string) {
 }
 
 // event prints on Err what happened at a time.
-func (s *streams) event(at time.Time, text string) { s.stamped(at, "  ", text) }
-
-// stamped is event with another space after the time.
-func (s *streams) stamped(at time.Time, space, text string) {
-	s.hang(s.Err, s.dim(clock(at))+space, len("15:04:05")+len(space), text)
+func (s *streams) event(at time.Time, text string) {
+	const gap = "  "
+	s.hang(s.Err, s.dim(clock(at))+gap, len("15:04:05")+len(gap), text)
 }
 
 // command prints a text and below it a command. Commands are not wrapped, so that

@@ -217,7 +217,7 @@ func diagnosticsJSON(ds hcl.Diagnostics) json.RawMessage {
 func (st *status) now() control.Status {
 	in := st.instance
 	current := control.Status{
-		Folder: in.source.folder, PID: os.Getpid(), Version: thisBuild().Version, Started: st.started,
+		Folder: in.source.folder, Proxyfile: in.source.name, PID: os.Getpid(), Version: thisBuild().Version, Started: st.started,
 		Generation: in.server.Generation(), Streams: in.server.Streams(),
 		Hosts: in.server.Hosts(context.Background()),
 		URLs:  []string{},

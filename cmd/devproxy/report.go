@@ -179,7 +179,7 @@ func (e appliedEvent) print(r *reporter) {
 	if e.Dropped > 0 {
 		sockets = append(sockets, count(e.Dropped, "socket")+" closed")
 	}
-	r.stamped(e.save.At, " ", text+when(len(sockets) > 0, " · "+strings.Join(sockets, ", ")))
+	r.event(e.save.At, text+when(len(sockets) > 0, " · "+strings.Join(sockets, ", ")))
 }
 
 // noticeable is the duration from which a person would call something slow.

@@ -105,6 +105,9 @@ func runShare(ctx context.Context, s *streams, opts upOptions, args []string) er
 	case err != nil:
 		return err
 	}
+	if err := checkSameFile(ctx, client, opts.file.given()); err != nil {
+		return err
+	}
 	if len(port) > 0 {
 		if hosts, err = hostsOfPort(ctx, client, port[0]); err != nil {
 			return err

@@ -24,6 +24,8 @@ type Status struct {
 	Rejected   *Rejected `json:"rejected"` // null when the last save was applied
 	// Share is null before the first share.
 	Share *Share `json:"share"`
+	// Proxyfile is its name in the folder; empty for `up PORT`.
+	Proxyfile string `json:"proxyfile,omitempty"`
 	// Services are those with a command, by name.
 	Services []Service `json:"services,omitempty"`
 	// Worktree is the linked git worktree whose hosts have moved, if there is one.
