@@ -1,6 +1,7 @@
 package localca
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,10 @@ import (
 // domainsFolder is the folder in $DEVPROXY_HOME with the roots of domains, a folder for
 // each.
 const domainsFolder = "domains"
+
+// domainsFile is a file in domainsFolder with the names of the domains, one per line. It is
+// for processes that watch a file for changes; the folders decide which domains there are.
+const domainsFile = "names"
 
 // Risk is what a root for a domain can do in the hands of someone else.
 type Risk int
@@ -89,7 +94,35 @@ func OpenDomain(home, domain string) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.open()
+	ca, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	return ca, noteDomains(home)
+}
+
+// DomainsFile returns the path of a file that changes when a domain gets a root or loses
+// it. It need not exist.
+func DomainsFile(home string) string { return filepath.Join(home, domainsFolder, domainsFile) }
+
+// noteDomains writes the DomainsFile if it is outdated.
+func noteDomains(home string) error {
+	domains, err := Domains(home)
+	if err != nil {
+		return err
+	}
+	path, text := DomainsFile(home), []byte(strings.Join(domains, "\n")+"\n")
+	if written, err := os.ReadFile(path); err == nil && bytes.Equal(written, text) {
+		return nil
+	}
+	if len(domains) == 0 {
+		_ = os.Remove(path) // that it is gone is a change too
+		return nil
+	}
+	if err := WriteFile(path, text, 0o600); err != nil {
+		return storeError("write", path, err)
+	}
+	return nil
 }
 
 // LoadDomain is [Load] for the root of a domain.
@@ -139,8 +172,9 @@ func RemoveDomain(home, domain string) error {
 	if err := os.RemoveAll(s.dir); err != nil {
 		return storeError("delete", s.dir, err)
 	}
+	err = noteDomains(home)
 	_ = os.Remove(filepath.Dir(s.dir)) // stays while it has others
-	return nil
+	return err
 }
 
 // Domain returns the domain that the root is constrained to; empty for the root of

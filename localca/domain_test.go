@@ -130,6 +130,32 @@ func TestDomainStore(t *testing.T) {
 	}
 }
 
+// TestDomainsFile changes with the domains, and goes with the last one.
+func TestDomainsFile(t *testing.T) {
+	home := t.TempDir()
+	names := func() string {
+		text, _ := os.ReadFile(DomainsFile(home)) // empty if it is not there
+		return string(text)
+	}
+	for _, domain := range []string{"shop.test", "blog.test", "shop.test"} {
+		if _, err := OpenDomain(home, domain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names() != "blog.test\nshop.test\n" {
+		t.Errorf("two domains: %q", names())
+	}
+	if err := RemoveDomain(home, "blog.test"); err != nil || names() != "shop.test\n" {
+		t.Errorf("without blog.test: %q, %v", names(), err)
+	}
+	if err := RemoveDomain(home, "shop.test"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Dir(DomainsFile(home))); !os.IsNotExist(err) {
+		t.Errorf("the folder is left: %v", err)
+	}
+}
+
 // TestAuthorities checks which CA signs for which name.
 func TestAuthorities(t *testing.T) {
 	home := t.TempDir()

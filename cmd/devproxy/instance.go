@@ -135,16 +135,22 @@ func (in *instance) close() {
 	in.report.close()
 }
 
-// load reads the Proxyfile. A change of the user's consents counts as a save.
+// load reads the Proxyfile. A change of the user's consents counts as a save, and so does
+// one of the domains that the user has made a CA for.
 func (in *instance) load() (*hcl.File, hcl.Diagnostics, error) {
+	domains, names := domainsFile() // read first: no change of it is missed
 	file, diags, err := in.source.load(in.httpsPort())
-	if err == nil && in.source.name != "" {
-		if path, content := in.consent.file(); path != "" {
+	if err != nil || in.source.name == "" {
+		return file, diags, err
+	}
+	consents, content := in.consent.file()
+	for path, content := range map[string][]byte{consents: content, domains: names} {
+		if path != "" {
 			file.Watch = append(file.Watch, path)
 			file.Read[path] = content
 		}
 	}
-	return file, diags, err
+	return file, diags, nil
 }
 
 // conceal replaces values of the environment that a save has in everything printed,

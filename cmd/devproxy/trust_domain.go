@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/devproxy/devproxy/devproxy"
@@ -23,6 +24,18 @@ func trustedDomains() []string {
 		return nil // then a host in one is reported, with the command
 	}
 	return domains
+}
+
+// domainsFile returns the path and content of the file that changes with trustedDomains.
+// path is empty without a state folder, content nil without the file.
+func domainsFile() (path string, content []byte) {
+	store, err := openStore()
+	if err != nil {
+		return "", nil
+	}
+	path = filepath.Clean(localca.DomainsFile(store.Home))
+	content, _ = os.ReadFile(path)
+	return path, content
 }
 
 // trustDomain is devproxy trust --domain: it makes the CA of a domain, if the user
