@@ -14,6 +14,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
+	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -153,7 +154,8 @@ type servedName struct {
 	line   int
 }
 
-// servedNames asks every running devproxy of this user. One that does not answer is an
+// servedNames asks every running devproxy of this user. The name of the machine's page is
+// among them, without a place. One that does not answer is an
 // error: its names must not be lost.
 func servedNames(ctx context.Context) ([]servedName, error) {
 	if err := refuseSudo(); err != nil {
@@ -174,6 +176,9 @@ func servedNames(ctx context.Context) ([]servedName, error) {
 				all = append(all, servedName{name, folder, host.File, host.Line})
 			}
 		}
+	}
+	if len(running) > 0 {
+		all = append(all, servedName{name: hcl.OwnHost}) // every one serves it
 	}
 	slices.SortStableFunc(all, func(a, b servedName) int { return strings.Compare(a.name, b.name) })
 	return all, nil

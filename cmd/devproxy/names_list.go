@@ -16,6 +16,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
+	"github.com/devproxy/devproxy/hcl"
 )
 
 const (
@@ -37,7 +38,8 @@ const (
 	resolvesUnknown   = "unknown"   // the resolver can't be asked
 )
 
-// nameJSON is a name that a project serves.
+// nameJSON is a name that a project serves, or that of the machine's page, which has no
+// folder.
 type nameJSON struct {
 	Name   string `json:"name"`
 	Folder string `json:"folder"`
@@ -192,6 +194,11 @@ func printNames(s *streams, list []nameJSON) {
 		if strings.HasPrefix(name.Name, "*.") {
 			state += ", can't be in a hosts file (wildcard)"
 		}
-		fmt.Fprintf(s.Out, "%s   %s   %s\n", pad(name.Name, names), state, s.dim(printable(devproxy.Home(name.Folder))))
+		place := printable(devproxy.Home(name.Folder))
+		if name.Name == hcl.OwnHost {
+			place = typed("devproxy open")
+		}
+		start := pad(name.Name, names) + "   "
+		s.hang(s.Out, start, shownWidth(start), state+"   "+s.dim(place))
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
+	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
@@ -46,6 +47,9 @@ func (s *Subject) checkBlock(ctx context.Context, text []byte) []Finding {
 	}
 	served, _ := s.names()
 	runs := s.instances(ctx)
+	if len(runs.statuses) > 0 {
+		served = append(served, plan.OwnHost)
+	}
 	for _, status := range runs.statuses {
 		for _, host := range status.Hosts {
 			served = append(append(served, host.Name), host.Aliases...)
