@@ -63,7 +63,7 @@ func startInBackground(cmd *cobra.Command, s *streams, opts upOptions, args []st
 	if client == nil {
 		return failf("devproxy up -d", "the devproxy that served this folder has ended")
 	}
-	return runsAlready(ctx, s, client, opts, args)
+	return runsAlready(ctx, s, client, opts, src, args)
 }
 
 // errOtherServes is the error of a process in the background that has found another one.

@@ -151,7 +151,7 @@ func TestE2ENamesRealClients(t *testing.T) {
 			t.Errorf("%s, the other domain: %q, %v", client, out, err)
 		}
 	}
-	if out := must(program, "names", "--check"); strings.Count(out, "found, in the hosts file") != 3 {
+	if out := must(program, "names", "--check"); strings.Count(out, "found, in the hosts file") != 4 {
 		t.Errorf("names after: %s", out)
 	}
 	if out := must("getent", "ahosts", "shop.localhost"); !strings.Contains(out, "127.0.0.1") || !strings.Contains(out, "::1") {
