@@ -16,7 +16,7 @@ import (
 
 func newInitCmd(s *streams) *cobra.Command {
 	var dir string
-	var yes bool
+	var yes, noCommands bool
 	cmd := &cobra.Command{
 		Use:        "init",
 		Short:      "write a Proxyfile from the project's files",
@@ -25,18 +25,20 @@ func newInitCmd(s *streams) *cobra.Command {
 asks before writing it. It reads scripts of package.json and the configurations of dev servers, compose files,
 Procfiles, Caddyfiles, portless.json, .slim.yaml, .localias.yaml, environment files, and the files of frameworks of
 Python, Ruby, PHP, Go and others. If no file has a port, it looks at the processes that listen in this folder. It lists
-what it could not carry over or determine. If nothing names a dev server, it offers a commented Proxyfile with one host.
+what it could not carry over or determine. Where it knows the command that starts a server, it writes that, so that
+devproxy up starts it; --no-commands writes ports instead, for servers that you start yourself. If nothing names a dev server, it offers a commented Proxyfile with one host.
 It runs nothing and never overwrites a file. Without a terminal it only shows the Proxyfile, unless --yes is given.`,
-		Example: "  devproxy init\n  devproxy init --yes",
+		Example: "  devproxy init\n  devproxy init --yes\n  devproxy init --no-commands",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runInit(cmd.Context(), s, dir, yes) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runInit(cmd.Context(), s, dir, yes, !noCommands) },
 	}
 	cmd.Flags().StringVarP(&dir, "directory", "C", "", "work as if started in this folder")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "write without asking")
+	cmd.Flags().BoolVar(&noCommands, "no-commands", false, "write the ports of the servers, not the commands that start them")
 	return cmd
 }
 
-func runInit(ctx context.Context, s *streams, dir string, yes bool) error {
+func runInit(ctx context.Context, s *streams, dir string, yes, commands bool) error {
 	dir, err := workingFolder(dir)
 	if err != nil {
 		return err
@@ -49,12 +51,18 @@ func runInit(ctx context.Context, s *streams, dir string, yes bool) error {
 	listening := each(listen.ListeningProcesses(), func(p listen.Process) scaffold.Listener {
 		return scaffold.Listener{Name: p.Name, Dir: p.Dir, Ports: p.Ports}
 	})
-	result, err := scaffold.Read(dir, listening)
+	result, err := scaffold.Read(dir, scaffold.Options{Listening: listening, Commands: commands})
 	if err != nil {
 		return failf("cd to a folder that you may read", "%w", err)
 	}
 	printFound(s, result)
 	next := "devproxy up"
+	if result.Starts > 0 {
+		next = "devproxy up, which asks before it starts " + when(result.Starts == 1, "this command") + when(result.Starts > 1, "these commands")
+	}
+	if result.Install != "" {
+		next = result.Install + ", then " + next
+	}
 	if result.Text == nil {
 		fmt.Fprintf(s.Err, "no dev server found in %s; this is the smallest Proxyfile\n\n", dir)
 		result.Text, next = scaffold.Smallest(result.Host), "set the port in the Proxyfile, uncomment what you need, then run devproxy up"

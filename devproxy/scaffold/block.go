@@ -45,6 +45,8 @@ type block struct {
 	// attributes in serves; empty writes upstream in place.
 	service string
 	serves  attributes
+	// started is true if the service has a command, and is written elsewhere.
+	started bool
 }
 
 // host is a host block.
@@ -158,7 +160,7 @@ func upstreamValue(upstreams string) string {
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
 // render writes the Proxyfile of hosts; nil without hosts.
-func render(hosts []*host) []byte {
+func render(hosts []*host, started []*startedService) []byte {
 	if len(hosts) == 0 {
 		return nil
 	}
@@ -173,6 +175,9 @@ func render(hosts []*host) []byte {
 		for _, r := range h.routes {
 			r.writeService(&services, written)
 		}
+	}
+	for i, s := range started {
+		s.write(&services, i == 0)
 	}
 	return format(out.String() + services.String())
 }
@@ -193,7 +198,7 @@ func (h *host) write(out *strings.Builder) {
 		}
 		all.set("aliases", "["+strings.Join(list, ", ")+"]")
 	}
-	if h.upstream != "" {
+	if h.upstream != "" || h.service != "" {
 		target := h.target()
 		if h.what != "" {
 			target += " # " + printable(h.what)
@@ -201,7 +206,7 @@ func (h *host) write(out *strings.Builder) {
 		all.set("upstream", target)
 	}
 	all = append(all, h.attributes...)
-	short := len(all) == 1 && len(h.routes) == 0 && h.upstream != "" && h.what == ""
+	short := len(all) == 1 && len(h.routes) == 0 && h.upstream+h.service != "" && h.what == ""
 	writeBlock(out, "host "+quoted(h.name), all, h.routes, short)
 }
 
@@ -226,7 +231,7 @@ func writeBlock(out *strings.Builder, head string, all attributes, routes []rout
 
 // writeService writes the service block of b, unless one with that name is written.
 func (b *block) writeService(out *strings.Builder, written map[string]bool) {
-	if b.service != "" && !written[b.service] {
+	if b.service != "" && !b.started && !written[b.service] {
 		written[b.service] = true
 		out.WriteByte('\n')
 		writeBlock(out, "service "+quoted(b.service), append(attributes{{"upstream", upstreamValue(b.upstream)}}, b.serves...), nil, false)
@@ -240,7 +245,7 @@ func (r route) long() bool {
 
 func (r route) write(out *strings.Builder) {
 	var all, others attributes
-	if r.upstream != "" {
+	if r.upstream != "" || r.service != "" {
 		all.set("upstream", r.target())
 	}
 	if r.match != "" {

@@ -66,6 +66,18 @@ type candidate struct {
 	context string
 	mounts  []string
 	image   string
+	// start is how devproxy can start the server; nil if that is unknown, with why.
+	start *start
+	why   string
+	// from and program are the command of the candidate in a file, without wrappers.
+	from    command
+	program program
+	// keepsPort is true if other files name the port.
+	keepsPort bool
+	// preferred is true if the file with the command starts everything.
+	preferred bool
+	// running is true if a process listens on the port now.
+	running bool
 }
 
 // upstream returns the candidate as an upstream of a Proxyfile; empty if its port
@@ -121,9 +133,13 @@ func (c *candidate) place() string {
 	return c.file
 }
 
-// describe describes a server, whose port is known, in the list of findings.
+// describe describes a server, whose port or command is known, in the list of findings.
 func (c *candidate) describe() string {
-	return fmt.Sprintf("%s on %d", printable(cmp.Or(c.title(), c.label, "a server")), c.port)
+	title := printable(cmp.Or(c.title(), c.label, "a server"))
+	if c.start != nil {
+		return title + ": " + printable(c.start.text())
+	}
+	return fmt.Sprintf("%s on %d", title, c.port)
 }
 
 // languages are the kinds of backends by language.
@@ -152,6 +168,7 @@ var generic = strings.Fields("uvicorn gunicorn hypercorn granian daphne python p
 type findings struct {
 	candidates []*candidate
 	unknown    []*candidate // processes whose port is not known
+	others     []*candidate // started with the servers, and without a host
 	sites      []*host      // complete hosts of files, in order
 	found      []Found
 	published  map[string][]mapping // the ports of containers, by each of their names
@@ -212,6 +229,7 @@ func (f *findings) addStarted(c *candidate) {
 	for _, have := range f.of(c.folder) {
 		if have.kind == c.kind && (have.port == c.port || have.evidence < stated || c.evidence < stated) {
 			have.set(c.port, c.evidence, c.file, c.line)
+			have.startWith(c.start)
 			return
 		}
 	}
@@ -229,6 +247,9 @@ func (f *findings) addProcess(c *candidate) {
 				have.evidence = min(have.evidence, sample) // what starts everything overrides a single script
 			}
 			have.set(c.port, c.evidence, c.file, c.line)
+			if c.start != nil && (have.start == nil || c.preferred && (c.start.moves || !have.start.moves)) {
+				have.start = c.start
+			}
 			return
 		}
 	}

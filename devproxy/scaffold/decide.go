@@ -21,15 +21,17 @@ type decision struct{ *discovery }
 //  3. Candidates with the same port are one server.
 //  4. A candidate to which a route of another host leads needs no host.
 //  5. One of the rest becomes the project's own host; the others are named below it.
-func (d decision) decide() []*host {
+func (d decision) decide() ([]*host, []*startedService) {
 	d.dropAssets()
 	d.dropCopies()
 	d.drop(func(c *candidate) bool {
-		if c.port == 0 {
+		unknown := c.port == 0 && c.start == nil
+		if unknown {
 			d.notes.group("no port found", c.subject())
 		}
-		return c.port == 0
+		return unknown
 	})
+	d.keepPorts()
 	d.noteProcesses()
 	d.mergePorts()
 	d.dropSited()
@@ -46,7 +48,17 @@ func (d decision) decide() []*host {
 		}
 		d.say(c.file, text)
 	}
+	d.noteStarts()
 	return d.hosts(main)
+}
+
+// noteStarts says which servers devproxy does not start.
+func (d decision) noteStarts() {
+	for _, c := range d.candidates {
+		if c.start == nil && c.role > container && d.commands {
+			d.notes.group(cmp.Or(c.why, "no command is known, so start these yourself"), c.subject())
+		}
+	}
 }
 
 var bundlers = []string{"vite", "webpack", "parcel", "rspack", "rsbuild"}
@@ -62,11 +74,16 @@ func (d decision) dropAssets() {
 		}
 		switch {
 		case c.role == assets, c.entries && !page && d.any(servesEntries):
+			d.others = append(d.others, c)
 			return true
 		case !bundler || page || c.kind != "vite" && d.in(c.folder, "public/index.html") != "":
 			return false
 		}
-		return d.backendIn(c.folder) != ""
+		if d.backendIn(c.folder) == "" {
+			return false
+		}
+		d.others = append(d.others, c)
+		return true
 	})
 }
 
@@ -104,6 +121,7 @@ func (d decision) dropCopies() {
 		if dev.evidence < stated || dev.port == c.inside {
 			dev.replace(c.port, stated, c.file, c.line)
 			dev.https, dev.label = c.https, c.label
+			dev.start, dev.why = nil, "compose starts these"
 		}
 	}
 }
@@ -125,13 +143,20 @@ func (d decision) mergePorts() {
 	for _, c := range d.ranked() {
 		if i := slices.IndexFunc(kept, func(k *candidate) bool { return k.port == c.port }); i < 0 {
 			kept = append(kept, c)
-		} else if k := kept[i]; k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k, c) {
+		} else if k := kept[i]; c.port == 0 || differ(k, c) && apart(k, c) {
+			kept = append(kept, c)
+		} else if differ(k, c) {
 			d.notes.group(fmt.Sprintf("%d is already the port of %s; use another port for", c.port, k.place()), c.place())
 		} else {
 			k.merge(c)
 		}
 	}
 	d.drop(func(c *candidate) bool { return !slices.Contains(kept, c) })
+}
+
+// differ reports whether two candidates with one port are different servers.
+func differ(k, c *candidate) bool {
+	return k.kind != "" && c.kind != "" && k.folder != c.folder && k.role > container && c.role > container && !related(k, c)
 }
 
 // merge adds what c says about the same server.
@@ -142,6 +167,8 @@ func (k *candidate) merge(c *candidate) {
 	if k.folder == "." && c.role > container && language(c.kind) != c.kind && k.kind != "" && k.folder != c.folder {
 		k.folder = c.folder // a script of the workspace starts a server in this folder
 	}
+	k.startWith(c.start)
+	k.running, k.keepsPort = k.running || c.running, k.keepsPort || c.keepsPort
 	k.name = cmp.Or(k.name, c.name)
 	if k.label == "" && c.role != container {
 		k.label = c.label
@@ -167,9 +194,10 @@ func related(a, b *candidate) bool {
 func (d decision) dropSited() {
 	d.drop(func(c *candidate) bool {
 		for _, h := range d.sites {
-			if h.upstream != c.upstream() {
+			if h.upstream != c.upstream() || c.port == 0 {
 				continue
 			}
+			d.others = append(d.others, c)
 			h.what = cmp.Or(h.what, c.title())
 			for _, r := range c.routes {
 				h.addRoute(r)
@@ -182,7 +210,11 @@ func (d decision) dropSited() {
 		for _, h := range d.sites {
 			h.passProto(c)
 		}
-		return d.routed(c.upstream())
+		if c.port != 0 && d.routed(c.upstream()) {
+			d.others = append(d.others, c)
+			return true
+		}
+		return false
 	})
 }
 
@@ -196,12 +228,13 @@ func (d decision) dropRouted(main *candidate) {
 	all := slices.Clone(d.candidates)
 	d.drop(func(c *candidate) bool {
 		leads := func(from *candidate) bool { return from != c && from.routesTo(c.upstream()) }
-		if c == main || c.name != "" || !slices.ContainsFunc(all, leads) {
+		if c == main || c.name != "" || c.port == 0 || !slices.ContainsFunc(all, leads) {
 			return false
 		}
 		for _, from := range all {
 			from.passProto(c)
 		}
+		d.others = append(d.others, c)
 		return true
 	})
 }
@@ -298,8 +331,9 @@ func (d decision) pickMain() *candidate {
 
 // hosts returns the blocks of the Proxyfile: hosts that files name, then the
 // project's own, then the rest.
-func (d decision) hosts(main *candidate) []*host {
+func (d decision) hosts(main *candidate) ([]*host, []*startedService) {
 	var list []*host
+	startedBy := map[*host]*candidate{}
 	taken := map[string]*host{}
 	add := func(h *host) {
 		if first := taken[h.name]; first != nil {
@@ -329,9 +363,10 @@ func (d decision) hosts(main *candidate) []*host {
 				break
 			}
 		}
+		startedBy[h] = c
 		add(h)
 	}
-	return list
+	return list, d.services(list, startedBy)
 }
 
 // namesFor returns the names that a candidate can have, the best first.
@@ -362,7 +397,10 @@ func (d decision) namesFor(c *candidate, main bool) []string {
 	if c.kind != "" {
 		labels = append(labels, label(c.title()))
 	}
-	labels = append(labels, "server-"+strconv.Itoa(c.port))
+	if c.port != 0 {
+		labels = append(labels, "server-"+strconv.Itoa(c.port))
+	}
+	labels = append(labels, "server")
 	var names []string
 	for _, l := range labels {
 		if l != "" {

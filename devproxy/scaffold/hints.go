@@ -78,6 +78,9 @@ func (d *discovery) readListening(dir string, listening []Listener) {
 		ports := slices.DeleteFunc(slices.Clone(l.Ports), nothingHTTP)
 		known := func(c *candidate) bool { return slices.Contains(ports, c.port) }
 		if !ok || len(ports) == 0 || slices.Contains(notServers, l.Name) || d.any(known) {
+			for _, c := range d.candidates {
+				c.running = c.running || ok && slices.Contains(ports, c.port)
+			}
 			continue
 		}
 		open := slices.DeleteFunc(slices.Clone(d.candidates), func(c *candidate) bool { // whose port no file sets
@@ -87,6 +90,7 @@ func (d *discovery) readListening(dir string, listening []Listener) {
 		switch {
 		case len(open) > 0 && len(ports) == 1 || len(open) == 1:
 			highest(open).replace(ports[0], running, "", 0)
+			highest(open).running = true
 			d.say(runningProcess, made.describe()+" in "+printable(folder))
 		case len(d.of(folder)) == 0 && !slices.ContainsFunc(ports, func(port int) bool { return d.routed(strconv.Itoa(port)) }):
 			d.add(made)

@@ -88,17 +88,19 @@ func (d *discovery) readScripts(p javascriptPackage) {
 		names = []string{script}
 	}
 	var list []*candidate
+	script := ""
 	for _, name := range slices.Concat(names, p.variants()) {
 		line := p.lines[name]
 		started := d.started(p.folder, p.file, line.line, p.expand(line.text))
 		serves := slices.ContainsFunc(started, func(c *candidate) bool { return c.role > tool })
 		if serves || list == nil {
-			list = started
+			list, script = started, name
 		}
 		if serves {
 			break
 		}
 	}
+	d.addStarts(p, script, list)
 	for _, c := range list {
 		d.addStarted(c)
 	}
@@ -139,7 +141,7 @@ func (d *discovery) started(folder, file string, line int, list []command) []*ca
 // command, the configuration of the program, its environment or its default, in
 // this order. Its kind is empty if the command does not serve the project itself.
 func (d *discovery) fromCommand(p program, c command, folder string) *candidate {
-	made := &candidate{folder: folder, kind: p.kind, role: p.role}
+	made := &candidate{folder: folder, kind: p.kind, role: p.role, from: c, program: p}
 	if _, variant, named := strings.Cut(c.script, ":"); named && folder == "." {
 		made.label = label(variant)
 	}

@@ -29,6 +29,11 @@ type Result struct {
 	Notes []Note
 	// Text is the Proxyfile, formatted; nil if no file names a server.
 	Text []byte
+	// Starts is how many services have a command.
+	Starts int
+	// Install is the command that installs what the commands need; empty if it is there,
+	// or unknown.
+	Install string
 	// Host is the project's own host name, NAME.localhost.
 	Host string
 }
@@ -40,6 +45,7 @@ type discovery struct {
 	findings
 	project    string // a DNS label
 	packages   map[string]javascriptPackage
+	commands   bool            // are written where they are known
 	configured map[string]bool // configurations of dev servers that were read
 	hotReload  notes           // those about hot reload that bypasses devproxy
 	// hostNames, startScripts and assignedPorts are what portless.json says about
@@ -49,23 +55,31 @@ type discovery struct {
 	assignedPorts           []*candidate
 }
 
+// Options say what Read may use.
+type Options struct {
+	// Listening are processes of this machine: one that runs in the folder determines a
+	// port that no file sets.
+	Listening []Listener
+	// Commands writes commands that start the servers, where they are known. Otherwise
+	// the Proxyfile has their ports only.
+	Commands bool
+}
+
 // Read looks through dir, an absolute path, and the folders in it, and writes a
-// Proxyfile for the servers that it finds. listening are processes of this
-// machine: one that runs in dir determines a port that no file sets. The error
-// is about dir itself; a file that cannot be read or understood becomes a Note.
-func Read(dir string, listening []Listener) (*Result, error) {
-	d, err := discover(dir, listening)
+// Proxyfile for the servers that it finds. The error is about dir itself; a file that cannot be read or understood becomes a Note.
+func Read(dir string, opts Options) (*Result, error) {
+	d, err := discover(dir, opts)
 	if err != nil {
 		return nil, err
 	}
 	defer d.close()
-	hosts := decision{d}.decide()
-	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts), Host: d.project + suffix}, nil
+	hosts, services := decision{d}.decide()
+	return &Result{Found: d.found, Notes: d.notes.all(), Text: render(hosts, services), Starts: len(services), Install: d.install(services), Host: d.project + suffix}, nil
 }
 
 // HotReload returns the notes of Read about hot reload that bypasses devproxy.
 func HotReload(dir string) ([]Note, error) {
-	d, err := discover(dir, nil)
+	d, err := discover(dir, Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +88,7 @@ func HotReload(dir string) ([]Note, error) {
 }
 
 // discover reads everything in dir that names a server. The caller closes what it returns.
-func discover(dir string, listening []Listener) (*discovery, error) {
+func discover(dir string, opts Options) (*discovery, error) {
 	r, err := openRepository(dir)
 	if err != nil {
 		return nil, err
@@ -91,7 +105,10 @@ func discover(dir string, listening []Listener) (*discovery, error) {
 	d.readCaddyfiles()
 	d.readHints()
 	d.markFavoured()
-	d.readListening(dir, listening)
+	d.readListening(dir, opts.Listening)
+	d.commands = opts.Commands
+	d.addRecipes()
+	d.dropStarts()
 	return d, nil
 }
 

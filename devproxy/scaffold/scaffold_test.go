@@ -118,7 +118,7 @@ func listener(t *testing.T, dir, line string) Listener {
 
 func read(t *testing.T, dir string, listening ...Listener) *Result {
 	t.Helper()
-	r, err := Read(dir, listening)
+	r, err := Read(dir, Options{Listening: listening, Commands: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,11 @@ func (d *discovery) runTasks(file string, list []task) {
 // runTask adds the servers of a task that are not known yet.
 func (d *discovery) runTask(folder, file string, t task) {
 	s := scripts{d.packages[folder].lines, d.lookup(folder).with(t.vars)}
-	for _, c := range d.started(folder, file, t.line, s.expand(t.text)) {
+	made := d.started(folder, file, t.line, s.expand(t.text))
+	for _, c := range made {
+		if len(made) == 1 {
+			d.giveProcess(c, folder, strings.TrimSpace(t.text), false)
+		}
 		if c.port != 0 || len(d.of(c.folder)) == 0 {
 			d.addProcess(c)
 		}
@@ -232,6 +236,10 @@ func (d *discovery) process(folder, file string, line int, name, text string) {
 	made := d.started(folder, file, line, list)
 	for _, c := range made {
 		c.label = label(name)
+		if len(made) == 1 {
+			c.preferred = path.Base(file) != "Procfile"
+			d.giveProcess(c, folder, text, c.preferred)
+		}
 		if c.kind == "node" || c.kind == "python" || c.kind == "go" {
 			c.role = roleOf(name)
 		}
@@ -242,13 +250,36 @@ func (d *discovery) process(folder, file string, line int, name, text string) {
 	}
 	for _, cmd := range list { // an unknown program with a port
 		if port := (program{env: "PORT"}).portIn(cmd); port != 0 && !nothingHTTP(port) && !oneOf("watch|--watch|-w", cmd.words...) {
-			d.addProcess(&candidate{folder: folder, role: roleOf(name), label: label(name), port: port, evidence: stated, file: file, line: line})
+			c := &candidate{folder: folder, role: roleOf(name), label: label(name), port: port, evidence: stated, file: file, line: line}
+			d.giveProcess(c, folder, text, true)
+			d.addProcess(c)
 			return
 		}
+	}
+	c := &candidate{folder: folder, label: label(name), role: roleOf(name), file: file, line: line}
+	if path.Base(file) != "Procfile" && !runsContainers(list) {
+		c.startWith(d.startOf(folder, text))
+	}
+	switch serves := name == "web" || strings.Contains(text, "PORT"); {
+	case c.start == nil:
+	case serves: // on the port in PORT, or wherever it listens
+		c.start.moves = true
+		d.addProcess(c)
+		return
+	default:
+		c.start.moves, c.what = true, name+" of "+path.Base(file)
+		d.others = append(d.others, c)
+		return
 	}
 	if name == "web" && text != "" || len(list) > 0 && (strings.Contains(text, "$PORT") || strings.Contains(text, "${PORT")) {
 		d.unknown = append(d.unknown, &candidate{folder: folder, label: name, file: file, line: line})
 	}
+}
+
+// runsContainers reports whether a process starts containers, whose ports are published, or
+// not exactly one program.
+func runsContainers(list []command) bool {
+	return len(list) != 1 || slices.Contains(fromFiles, programName(list[0].words[0]))
 }
 
 // roleOf returns the role of a process by its name.
