@@ -279,15 +279,11 @@ func newFolder(path string, exists func(path string) (exists, isDir bool)) folde
 			return found
 		}
 	}
-	name := notInLabel.ReplaceAllString(strings.ToLower(filepath.Base(path)), "-")
-	name = strings.TrimLeft(name, "-")
-	if name = strings.Trim(name[:min(len(name), maxLabel)], "-"); name != "" {
+	if name := Label(filepath.Base(path)); name != "" {
 		f.project = name + suffix
 	}
 	return f
 }
-
-var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
 const yourPort = "5173 is the port of your dev server"
 

@@ -29,17 +29,16 @@ const (
 	// hashSize is how many hexadecimal digits a label gets that is not unique
 	// without them.
 	hashSize = 4
-	// noLabel is the label of a name without any letter or digit of ASCII.
+	// noLabel is the label of a name without any Latin letter or digit.
 	noLabel = "worktree"
 )
 
-// label returns the DNS label of the worktree: its name in lower case, with a "-" for
-// everything but letters and digits. A label that is not the name itself, or is among
+// label returns the DNS label of the worktree: that of its name. A label that is not the name itself, or is among
 // taken, ends with a hash: another branch may have the same one, and no worktree needs
 // to know the others.
 func (w *Worktree) label(taken map[string]bool) string {
-	label := strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(w.Name), "-"), "-")
-	if label == w.Key && len(label) <= maxLabel && !taken[label] {
+	label := Label(w.Name)
+	if label == w.Key && !taken[label] {
 		return label
 	}
 	if label == "" {

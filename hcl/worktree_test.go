@@ -182,7 +182,10 @@ func TestWorktreeLabel(t *testing.T) {
 		{"fix/ui", "fix/ui", "fix-ui-af66"},
 		{"Fix-UI", "Fix-UI", "fix-ui-"},
 		{"fix_ui", "fix_ui", "fix-ui-"},
-		{"größe", "größe", "gr-e-"},
+		{"fix/größe", "fix/größe", "fix-grosse-"},
+		{"na\u00efve-e\u0301te\u0301", "x", "naive-ete-"},
+		{"Łódź", "Łódź", "lodz-"},
+		{"fix/修复", "fix/修复", "fix-"},
 		{"日本", "日本", "worktree-"},
 		{"-", "-", "worktree-"},
 		{"evil.example.com", "evil.example.com", "evil-example-com-"},
@@ -203,7 +206,7 @@ func TestWorktreeLabel(t *testing.T) {
 		}
 	}
 	seen := map[string]string{}
-	for _, name := range []string{"fix/ui", "fix-ui", "fix_ui", "Fix-ui", "fix-/ui", "fix.ui", "FIX/UI", long, long + "a", long + "b"} {
+	for _, name := range []string{"fix/ui", "fix-ui", "fix_ui", "Fix-ui", "fix-/ui", "fix.ui", "FIX/UI", "größe", "grosse", "groesse", "gröẞe", "fix/修复", "fix/修", "ｆix-ui", long, long + "a", long + "b"} {
 		label := (&Worktree{Name: name, Key: name}).label(nil)
 		if other, twice := seen[label]; twice {
 			t.Errorf("%q and %q have the label %q", name, other, label)

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -133,16 +131,9 @@ func loadError(err error) error {
 // hostOfFolder returns the default host name of a project in dir: FOLDER.localhost, or
 // app.localhost if that is not possible.
 func hostOfFolder(dir string) string {
-	name := notInLabel.ReplaceAllString(strings.ToLower(filepath.Base(dir)), "-")
-	name = strings.Trim(name[:min(len(name), maxLabel)], "-")
+	name := hcl.Label(filepath.Base(dir))
 	if name == "" || name+".localhost" == hcl.OwnHost {
 		name = "app"
 	}
 	return name + ".localhost"
 }
-
-// notInLabel matches what a folder's name may have and a label may not.
-var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
-
-// maxLabel is the longest label of a name (RFC 1035 section 2.3.4).
-const maxLabel = 63

@@ -15,15 +15,10 @@ import (
 
 const suffix = ".localhost"
 
-// notLabel matches characters that a label cannot have.
-var notLabel = regexp.MustCompile(`[^a-z0-9]+`)
-
 // label turns text into a DNS label (RFC 1035 section 2.3.4); "app" if it has no
 // usable character.
 func label(text string) string {
-	const longest = 63
-	name := strings.TrimLeft(notLabel.ReplaceAllString(strings.ToLower(text), "-"), "-")
-	return cmp.Or(strings.TrimRight(name[:min(len(name), longest)], "-"), "app")
+	return cmp.Or(hcl.Label(text), "app")
 }
 
 // underLocalhost moves a host name of another tool under .localhost: "shop" and

@@ -4,7 +4,7 @@ import "testing"
 
 func TestLabel(t *testing.T) {
 	for text, want := range map[string]string{
-		"shop": "shop", "Shop_Web": "shop-web", "@acme/web": "acme-web", "--x--": "x", "Größe": "gr-e", "…": "app", "": "app",
+		"shop": "shop", "Shop_Web": "shop-web", "@acme/web": "acme-web", "--x--": "x", "Größe": "grosse", "…": "app", "": "app",
 		"laravel.test": "laravel-test",
 	} {
 		if got := label(text); got != want {
