@@ -81,7 +81,7 @@ func (d *decoder) decodeCompanions(b *block, into *Settings, answer string) {
 		if code := status.redirectStatus(); code != 0 && into.Redirect != nil {
 			into.Redirect.Status = code
 			if flow := status.comesFrom(); !flow.Empty() {
-				flow.Shown = into.Redirect.Target
+				flow.Shown, flow.Whole, flow.Locals = into.Redirect.Target, into.Redirect.Target, ""
 				into.Redirect.Flow = into.Redirect.Flow.and(flow)
 			}
 		}

@@ -110,7 +110,7 @@ func (d *decoder) decodeCommand(b *block, port uint16, chosen bool) *Command {
 		}
 		return nil
 	}
-	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.wholeFlow(), ArgsMove: f.moves()}
+	c := &Command{Restart: RestartOnFailure, Dir: d.file.Dir, Port: port, Chosen: chosen, Range: f.at(), Flow: f.flow(), ArgsMove: f.moves()}
 	c.Written = decodeArguments(f)
 	decodeBlock(d.scope, b, commandEntries(), c)
 	c.RealDir = d.real(c.Dir)
@@ -183,7 +183,7 @@ func decodeDir(f field, c *Command) {
 	if !ok {
 		return
 	}
-	c.DirFlow, c.DirMove = f.wholeFlow(), f.moves()
+	c.DirFlow, c.DirMove = f.flow(), f.moves()
 	if !f.place().passes(
 		when(text == "", "leave it out for the folder of the Proxyfile", "the folder name is empty"),
 		when(strings.HasPrefix(text, "~"), `write "${env("HOME")}`+strings.TrimPrefix(text, "~")+`"`, `"~" is not expanded`),
@@ -233,8 +233,8 @@ func decodeEnv(f field) []Variable {
 			continue
 		}
 		v := Variable{Name: variable.name, Value: text, Shown: text, Moves: variable.moves()}
-		if flow := variable.wholeFlow(); !flow.Empty() {
-			v.Shown = flow.Shown
+		if flow := variable.flow(); !flow.Empty() {
+			v.Shown = flow.Full()
 		} else if variable.isAddress() {
 			v.Shown, v.Address = variable.written(), true
 		}
@@ -260,7 +260,7 @@ func (v value) isAddress() bool {
 // moves reports whether an address of a service or a host is in v, also by way of locals.
 func (v value) moves() bool {
 	parts := []hclsyntax.Expression{v.expr}
-	for _, local := range v.scope.localsOf(v.expr) {
+	for _, local := range v.scope.localsOf([]hclsyntax.Expression{v.expr}) {
 		parts = append(parts, local.attr.Expr)
 	}
 	return slices.ContainsFunc(parts, func(part hclsyntax.Expression) bool {

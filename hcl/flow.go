@@ -2,12 +2,10 @@ package hcl
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // Flow says which environment variables a value is made of. The zero value means
@@ -19,8 +17,11 @@ type Flow struct {
 	// Env are the names of the variables, sorted.
 	Env []string
 	// Shown is the value as it may be shown, with names in place of values from
-	// the environment: "https://${STAGE}.example.com".
+	// the environment: "https://${STAGE}.example.com". The middle of a long one is cut.
 	Shown string
+	// Whole is Shown with nothing left out, for what a person has to read before allowing
+	// it. Locals are those that are named in it: `local.a = "x", local.b = "y"`.
+	Whole, Locals string
 	// Range is the expression.
 	Range Range
 	// Computed reports that the value reveals something about a variable other
@@ -49,6 +50,18 @@ type AttributeFlow struct {
 	// whether it is Bare.
 	Whole bool
 	Flow
+}
+
+// Full is the value with all that decides about it, as it may be shown.
+func (f Flow) Full() string { return f.WithLocals(f.Whole) }
+
+// WithLocals returns text, which is Whole or a part of it, with the locals that are named
+// in it.
+func (f Flow) WithLocals(text string) string {
+	if f.Locals == "" {
+		return text
+	}
+	return text + " (" + f.Locals + ")"
 }
 
 // marks returns the marks of what f flows into.
@@ -124,7 +137,10 @@ func (v value) comesFrom() Flow {
 	if len(env) == 0 {
 		return Flow{}
 	}
-	return Flow{Env: env, Shown: v.scope.shown(v.expr, v.text), Range: v.at(), Computed: computed}
+	f := Flow{Env: env, Range: v.at(), Computed: computed}
+	f.Whole, f.Locals = v.scope.shown(v.expr, v.text)
+	f.Shown = shortened(f.Whole)
+	return f
 }
 
 // noteFlow adds what flows into an attribute to File.Flows, once.
@@ -160,115 +176,6 @@ func (v value) writtenNames() (computed, written bool) {
 		computed = computed || isComputed(marks)
 	}
 	return computed, true
-}
-
-const (
-	// maxShown limits the shown text of one value, and maxShownDepth how deep
-	// its expression is read.
-	maxShown      = 400
-	maxShownDepth = 20
-)
-
-// shown returns the value of expr with ${NAME} in place of values from the
-// environment. It never contains a value of the environment, or anything made
-// of one.
-func (s *scope) shown(expr hclsyntax.Expression, t *text) string {
-	text := printable(s.shownAt(expr, t, 0))
-	if len(text) > maxShown {
-		// Both ends: the last labels of a host name are the important ones.
-		text = strings.ToValidUTF8(text[:maxShown/2]+" … "+text[len(text)-maxShown/2:], "")
-	}
-	return text
-}
-
-// wholeFlow is flow with all that decides about v in Shown, for what a person has to read
-// before it runs: nothing is left out of a long text, and the locals are written out.
-func (v value) wholeFlow() Flow {
-	f := v.flow()
-	if f.Empty() {
-		return f
-	}
-	f.Shown = printable(v.scope.shownAt(v.expr, v.text, 0))
-	if len(f.Shown) > maxShown { // it may lack parts
-		f.Shown = "${" + printable(v.written()) + "}"
-	}
-	if locals := v.scope.localsOf(v.expr); len(locals) > 0 {
-		f.Shown += " (" + strings.Join(mapped(sortedKeys(locals), func(name string) string {
-			attr := locals[name].attr
-			return "local." + name + " = " + printable(attr.text.written(attr.Expr.Range()))
-		}), ", ") + ")"
-	}
-	return f
-}
-
-// localsOf returns the locals that expr refers to, and those that these refer to, by name.
-// A reference to all of them means all.
-func (s *scope) localsOf(expr hclsyntax.Expression) map[string]*node {
-	found := map[string]*node{}
-	var add func(expr hclsyntax.Expression)
-	add = func(expr hclsyntax.Expression) {
-		for _, reference := range s.prepare(expr).references {
-			if reference.RootName() != "local" {
-				continue
-			}
-			name, _, named := member(reference)
-			for other, local := range s.locals {
-				if found[other] != nil || named && name != other {
-					continue
-				}
-				found[other] = local
-				add(local.attr.Expr)
-			}
-		}
-	}
-	add(expr)
-	return found
-}
-
-func (s *scope) shownAt(expr hclsyntax.Expression, t *text, depth int) string {
-	expr = unwrapped(expr)
-	written := "${" + strings.Join(strings.Fields(t.written(expr.Range())), " ") + "}"
-	if depth > maxShownDepth {
-		return written
-	}
-	plain, marks := s.value(expr, t).UnmarkDeep()
-	if len(names(marks)) == 0 {
-		if text, err := convert.Convert(plain, cty.String); err == nil && text.IsKnown() && !text.IsNull() {
-			return text.AsString()
-		}
-		return written
-	}
-	switch e := expr.(type) {
-	case *hclsyntax.TemplateExpr:
-		var out strings.Builder
-		for _, part := range e.Parts {
-			if out.Len() <= 2*maxShown {
-				out.WriteString(s.shownAt(part, t, depth+1))
-			}
-		}
-		return out.String()
-	case *hclsyntax.TemplateWrapExpr, *hclsyntax.ParenthesesExpr:
-		return s.shownAt(partsOf(expr)[0], t, depth+1)
-	case *hclsyntax.FunctionCallExpr:
-		return s.shownCall(e, t, depth)
-	case *hclsyntax.ScopeTraversalExpr:
-		if name, _, named := member(e.Traversal); named && len(e.Traversal) == 2 && e.Traversal.RootName() == "local" {
-			if local := s.locals[name]; local != nil {
-				return s.shownAt(local.attr.Expr, local.attr.text, depth+1)
-			}
-		}
-	}
-	return written
-}
-
-// shownCall returns a call with its arguments as they may be shown. A format
-// string can hide a part of a host name in them.
-func (s *scope) shownCall(call *hclsyntax.FunctionCallExpr, t *text, depth int) string {
-	args := mapped(call.Args, func(arg hclsyntax.Expression) string { return s.shownAt(arg, t, depth+1) })
-	if call.Name == "env" && len(args) > 0 {
-		return "${" + args[0] + "}"
-	}
-	return "${" + call.Name + "(" + strings.Join(args, ", ") + ")}"
 }
 
 // envMark marks the values that the environment variable of this name flows

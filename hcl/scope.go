@@ -52,6 +52,8 @@ type scope struct {
 	exhausted bool // it was reported that the work is spent
 	// flowed are the attributes that file.Flows has.
 	flowed map[Range]bool
+	// shownLocals counts to maxLocals.
+	shownLocals int
 }
 
 func newScope(file *File, env environment) *scope {
@@ -153,7 +155,7 @@ func (s *scope) prepare(expr hclsyntax.Expression) *preparation {
 }
 
 // partsOf returns the parts of expr that are also evaluated on their own: elements
-// of lists and objects, and what shown looks at.
+// of lists and objects, and what a display looks at.
 func partsOf(expr hclsyntax.Expression) []hclsyntax.Expression {
 	switch e := expr.(type) {
 	case *hclsyntax.TupleConsExpr:
@@ -168,6 +170,10 @@ func partsOf(expr hclsyntax.Expression) []hclsyntax.Expression {
 		return []hclsyntax.Expression{e.Expression}
 	case *hclsyntax.FunctionCallExpr:
 		return e.Args
+	case *hclsyntax.ConditionalExpr:
+		return []hclsyntax.Expression{e.Condition, e.TrueResult, e.FalseResult}
+	case *hclsyntax.IndexExpr:
+		return []hclsyntax.Expression{e.Collection, e.Key}
 	}
 	return nil
 }

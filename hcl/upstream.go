@@ -92,7 +92,7 @@ func chosenMembers(service *Service, v value) []Member {
 	members := slices.Clone(service.Upstream.Members)
 	if flow := v.comesFrom(); flow.Computed {
 		for i, m := range members {
-			flow.Shown = m.Text
+			flow.Shown, flow.Whole, flow.Locals = m.Text, m.Text, ""
 			members[i].Flow = m.Flow.and(flow)
 		}
 	}

@@ -173,6 +173,13 @@ func TestEffects(t *testing.T) {
 		{"upstream = service.s\n}\nservice \"s\" {\n upstream = 1\n fallback = service.t\n}\nservice \"t\" {\n upstream = 2\n fallback = \"https://a.example\"", []string{"upstream https://a.example"}},
 		{"upstream = service.s\n}\nservice \"s\" { upstream = service.t }\nservice \"t\" {\n upstream = 2\n health = { path = \"/${env(\"SECRET\")}\" }", []string{"health this machine with $SECRET"}},
 		{"respond = 204\n}\nservice \"s\" {\n upstream = \"https://a.example\"", nil}, // no route uses it
+		// Choices: all that can be chosen is shown.
+		{"files = env(\"SECRET\") == \"a\" ? \"site\" : local.out\n}\nlocals {\n out = \"../outside\"", []string{"files ${env(\"SECRET\") == \"a\" ? \"site\" : \"../outside\"} with $SECRET"}},
+		{"upstream = \"https://${[for n in local.names : n if env(\"SECRET\") != n][0]}\"\n}\nlocals {\n names = [\"a.example\"]",
+			[]string{"upstream https://${[for n in local.names : n if env(\"SECRET\") != n][0]} (local.names = [\"a.example\"]) with $SECRET"}},
+		{"redirect = \"https://${env(\"SECRET\") == \"a\" ? \"a.example\" : local.b}/x\"\n}\nlocals {\n b = \"b.example\"", []string{"redirect https://${env(\"SECRET\") == \"a\" ? \"a.example\" : \"b.example\"} with $SECRET"}},
+		{"redirect = \"https://${[for n in local.names : n if env(\"SECRET\") != n][0]}/x\"\n}\nlocals {\n names = [\"a.example\"]",
+			[]string{"redirect https://${[for n in local.names : n if env(\"SECRET\") != n][0]} (local.names = [\"a.example\"]) with $SECRET"}},
 		// Shares.
 		{"respond = 204\n}\nshare {\n relay = \"share.localhost:1\"\n password = env(\"SECRET\")", nil},
 		{"respond = 204\n}\nshare {\n relay = \"T.example.com\"", []string{"relay t.example.com"}},

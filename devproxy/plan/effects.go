@@ -64,7 +64,7 @@ func (c *effects) flow(e Effect, f hcl.Flow, route *Route) {
 func (c *effects) reach(kind Kind, target string, f hcl.Flow, route *Route, at hcl.Range) {
 	e := Effect{Kind: kind, Target: target, Env: f.Env, Computed: f.Computed, share: kind == KindRelay}
 	if !f.Empty() {
-		e.Target, e.Resolved = f.Shown, target
+		e.Target, e.Resolved = f.Full(), target
 	}
 	c.add(e, route, at)
 }
@@ -205,7 +205,7 @@ func (c *effects) member(m hcl.Member) Effect {
 		e.Target = canonical(string(m.Scheme), m.Host, strconv.Itoa(int(m.Port)))
 	}
 	if !m.Flow.Empty() {
-		e.Target, e.Resolved = m.Flow.Shown, e.Target
+		e.Target, e.Resolved = m.Flow.Full(), e.Target
 	}
 	return e
 }
@@ -227,21 +227,21 @@ func canonical(scheme, host, port string) string {
 func redirectTarget(r *hcl.Redirect) (shown, resolved string) {
 	u, err := url.Parse(strings.ReplaceAll(r.Target, restMark, ""))
 	if err != nil {
-		return r.Flow.Shown, r.Target
+		return r.Flow.Full(), r.Target
 	}
 	if u.Host == "" {
 		return Visitors, ""
 	}
 	resolved = canonical(u.Scheme, u.Hostname(), u.Port())
-	if shown, err := url.Parse(strings.ReplaceAll(r.Flow.Shown, restMark, "")); err == nil {
+	if shown, err := url.Parse(strings.ReplaceAll(r.Flow.Whole, restMark, "")); err == nil {
 		if canonical(shown.Scheme, shown.Hostname(), shown.Port()) == resolved {
 			return resolved, "" // no variable is in the authority
 		}
 	}
-	if scheme, rest, isURL := strings.Cut(r.Flow.Shown, "://"); isURL && strings.EqualFold(scheme, u.Scheme) {
-		return strings.ToLower(scheme) + "://" + authorityOfShown(rest), resolved
+	if scheme, rest, isURL := strings.Cut(r.Flow.Whole, "://"); isURL && strings.EqualFold(scheme, u.Scheme) {
+		return r.Flow.WithLocals(strings.ToLower(scheme) + "://" + authorityOfShown(rest)), resolved
 	}
-	return r.Flow.Shown, resolved
+	return r.Flow.Full(), resolved
 }
 
 // authorityOfShown returns the text before the path of a shown URL. A ${…} is
@@ -308,7 +308,7 @@ func isBare(u *url.URL) bool {
 // names adds variables in names of hosts. All worktrees of a project share a consent.
 func (c *effects) names(h *hcl.Host) {
 	for _, alias := range h.Aliases {
-		c.flow(Effect{Kind: KindHostName, Target: alias.Flow.Shown, Resolved: c.file.Relocation.Original(alias.Value), alias: alias.Value}, alias.Flow, nil)
+		c.flow(Effect{Kind: KindHostName, Target: alias.Flow.Full(), Resolved: c.file.Relocation.Original(alias.Value), alias: alias.Value}, alias.Flow, nil)
 	}
 }
 

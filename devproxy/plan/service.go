@@ -116,7 +116,7 @@ func (c *effects) commandText(command *hcl.Command, services []*Service) (shown,
 	resolved = written(quoteWords(command.Written), command.ArgsMove)
 	shown = resolved
 	if !command.Flow.Empty() {
-		shown = command.Flow.Shown
+		shown = command.Flow.Full()
 	}
 	dir := command.RealDir
 	if rel, err := filepath.Rel(c.root, dir); err == nil && c.inside(dir) {
@@ -127,7 +127,7 @@ func (c *effects) commandText(command *hcl.Command, services []*Service) (shown,
 		if command.DirFlow.Empty() {
 			shown += " in " + quoteWord(written(dir, command.DirMove))
 		} else {
-			shown += " in " + quoteWord(command.DirFlow.Shown)
+			shown += " in " + quoteWord(command.DirFlow.Full())
 		}
 	}
 	for i, v := range command.Env {
