@@ -72,9 +72,9 @@ func TestShownWhole(t *testing.T) {
 		t.Errorf("%+v", flow)
 	}
 	var many strings.Builder
-	many.WriteString("locals { long = \"" + strings.Repeat("x", maxLocals/1000) + "\" }\nhost \"a.localhost\" {\nupstream = 1\nresponse_headers = {\n")
-	for i := range 1100 {
-		many.WriteString("X-" + strings.Repeat("a", i+1) + " = [for x in [1] : env(\"LETTER\") if local.long != \"\"][0]\n")
+	many.WriteString("locals { long = \"" + strings.Repeat("x", maxLocals/100) + "\" }\nhost \"a.localhost\" {\nupstream = 1\nresponse_headers = {\n")
+	for i := range 110 {
+		fmt.Fprintf(&many, "X-%d = [for x in [1] : env(\"LETTER\") if local.long != \"\"][0]\n", i)
 	}
 	if _, diags = decodeSecret(t, many.String()+"}\n}\n"); !strings.Contains(strings.Join(summaries(diags), "\n"), errWork.Error()) {
 		t.Errorf("a file with too many texts: %v", summaries(diags))

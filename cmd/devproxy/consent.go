@@ -16,6 +16,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/consent"
 	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // allowCommand gives consent.
@@ -324,6 +325,6 @@ func (c *upConsent) mayShare(p *plan.Plan, relay string) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	texts := each(missing, func(e *plan.Effect) string { return printable(e.String()) })
+	texts := each(missing, func(e *plan.Effect) string { return hcl.Legible(e.String()) })
 	return failf(allowCommand+", then share again", "sharing this needs consent: %s", strings.Join(texts, "; "))
 }

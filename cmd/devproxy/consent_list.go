@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // commandsNote follows a list of effects with commands.
@@ -17,16 +18,17 @@ const effectsTitle = "This Proxyfile reaches outside its project:"
 
 // listEffects prints effects to w: the place, the kind and the text of each in columns. On
 // a terminal without room for columns, the text goes below. mark, which may be nil, adds a
-// few words to each.
+// few words to each. The text of an effect stays in its column, so that no part of it can be
+// taken for another line.
 func (s *streams) listEffects(w io.Writer, effects []*plan.Effect, mark func(*plan.Effect) string) {
 	fmt.Fprintln(w, effectsTitle)
 	places := each(effects, func(e *plan.Effect) string {
-		return printable(strings.Join(each(e.Sources, plan.Source.String), ", "))
+		return hcl.Legible(strings.Join(each(e.Sources, plan.Source.String), ", "))
 	})
 	kinds := each(effects, func(e *plan.Effect) string { return string(e.Kind) })
 	const below = "      "
 	for i, e := range effects {
-		head, text := "  "+pad(places[i], widest(places))+"  "+pad(kinds[i], widest(kinds))+"  ", printable(e.Reach())
+		head, text := "  "+pad(places[i], widest(places))+"  "+pad(kinds[i], widest(kinds))+"  ", hcl.Legible(e.Reach())
 		if mark != nil {
 			text += " " + strings.ReplaceAll(mark(e), " ", noBreak)
 		}
@@ -35,7 +37,9 @@ func (s *streams) listEffects(w io.Writer, effects []*plan.Effect, mark func(*pl
 			s.hang(w, "  ", len("  "), places[i]+"  "+kinds[i])
 			head, indent = below, len(below)
 		}
-		s.hang(w, head, indent, text)
+		for _, line := range broken(head, indent, text, s.columns()) {
+			fmt.Fprintln(w, line)
+		}
 	}
 	if slices.Contains(kinds, string(plan.KindCommand)) {
 		s.hang(w, "", 0, commandsNote)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clipperhouse/displaywidth"
+
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/consent"
 	"github.com/devproxy/devproxy/devproxy/credentials"
@@ -274,6 +276,47 @@ func TestLongListsAreAnnounced(t *testing.T) {
 		askConsent(t.Context(), s, command(c.text))
 		if got := strings.Contains(printed.String(), longList); got != c.long {
 			t.Errorf("%d bytes on %d columns and %d rows: announced %v", len(c.text), c.columns, c.rows, got)
+		}
+	}
+}
+
+// TestEffectsStayInTheirColumn: the text of an effect cannot look like another line, nor
+// like a question, and no part of it is left out.
+func TestEffectsStayInTheirColumn(t *testing.T) {
+	for _, text := range []string{
+		"sh -c 'evil" + strings.Repeat(" ", 47) + "'\n  Proxyfile:9  command  pnpm dev\nAllow this from now on? [y/N] ",
+		"sh -c 'evil\rpnpm dev\x1b[2K'",
+		strings.Repeat("x", 500),
+		"/" + strings.Repeat("字", 200),
+		"https://a.example\u202eelpmaxe.b//:sptth",
+	} {
+		for _, columns := range []int{0, 30, 60, 80, 200} {
+			var printed bytes.Buffer
+			s := &streams{Err: &printed, Size: func() (int, int) { return columns, 24 }}
+			s.listEffects(s.Err, []*plan.Effect{{Kind: plan.KindUpstream, Target: text, Sources: []plan.Source{{File: "Proxyfile", Line: 3}}}}, nil)
+			lines := strings.Split(strings.TrimSuffix(printed.String(), "\n"), "\n")
+			first, lines := "  Proxyfile:3  upstream  ", lines[1:]
+			indent := strings.Repeat(" ", len(first))
+			if columns == 30 { // the text begins on the next line
+				if lines[0] != strings.TrimRight(first, " ") {
+					t.Errorf("the first line is %q", lines[0])
+				}
+				first, indent, lines = "      ", "      ", lines[1:]
+			}
+			joined := ""
+			for i, line := range lines {
+				rest, ok := strings.CutPrefix(line, first)
+				if i > 0 {
+					rest, ok = strings.CutPrefix(line, indent)
+				}
+				if !ok || columns > 0 && displaywidth.String(line) > columns {
+					t.Errorf("%d columns: %q", columns, line)
+				}
+				joined += rest
+			}
+			if joined != hcl.Legible(text) {
+				t.Errorf("%d columns: %q is shown as %q", columns, text, joined)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/hcl"
 )
 
 // rows are an explanation for people. A row has a subject, a value, and notes about the
@@ -76,7 +77,7 @@ func (t *rows) explanation(x *explanation) {
 		if effect.Allowed {
 			note = "allowed"
 		}
-		t.add("consent", printable(effect.Kind+" "+effect.text)+": "+note)
+		t.add("consent", hcl.Legible(effect.Kind+" "+effect.text)+": "+note)
 	}
 	for _, s := range x.Around {
 		t.add(s.Name, s.Text+when(s.Does != "", "; "+s.Does))

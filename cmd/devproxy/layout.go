@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clipperhouse/displaywidth"
+
 	"github.com/devproxy/devproxy/devproxy/journal"
 )
 
@@ -126,6 +128,32 @@ func wrapped(start string, indent int, text string, columns int) []string {
 	lines = append(lines, line)
 	for i := range lines {
 		lines[i] = strings.ReplaceAll(lines[i], noBreak, " ")
+	}
+	return lines
+}
+
+// broken is wrapped for a text of which every character counts: none is left out, and words
+// that are longer than a line are broken.
+func broken(start string, indent int, text string, columns int) (lines []string) {
+	room := columns - indent
+	if room < minText {
+		return []string{start + strings.ReplaceAll(text, noBreak, " ")}
+	}
+	for text != "" {
+		end, width, atSpace := 0, 0, 0
+		for characters := displaywidth.StringGraphemes(text); characters.Next(); {
+			if width += max(characters.Width(), 1); width > room {
+				break
+			}
+			if end += len(characters.Value()); characters.Value() == " " {
+				atSpace = end
+			}
+		}
+		if end < len(text) && atSpace > 0 {
+			end = atSpace
+		}
+		lines = append(lines, start+strings.ReplaceAll(text[:end], noBreak, " "))
+		start, text = strings.Repeat(" ", indent), text[end:]
 	}
 	return lines
 }
