@@ -52,7 +52,7 @@ func onlyHosts(p *plan.Share, names []string) (*plan.Share, error) {
 }
 
 func findHost(p *plan.Share, asked string) (string, error) {
-	for _, name := range []string{asked, asked + "." + p.Domain, p.Moved(asked)} {
+	for _, name := range []string{asked, asked + "." + p.Domain, p.Relocation.Moved(asked)} {
 		if slices.Contains(p.Hosts, name) {
 			return name, nil
 		}

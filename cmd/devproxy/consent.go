@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -133,6 +132,7 @@ func consentsFor(folder string) *consents {
 	if err != nil {
 		return &consents{unusable: err}
 	}
+	logins.Getenv = programEnv(folder)
 	userHome, _ := os.UserHomeDir() // empty if it is not known
 	c := &consents{store: consent.NewStore(logins.Home, userHome), logins: logins}
 	c.project, err = consent.Find(folder, userHome)
@@ -167,7 +167,7 @@ func (c *consents) allowed(effects []*plan.Effect) func(*plan.Effect) bool {
 
 // named reports whether e is the effect of a relay that the user has named.
 func (c *consents) named(e *plan.Effect) bool {
-	return e.Kind == plan.KindRelay && c.logins.Home != "" && c.logins.Knows(cmp.Or(e.Resolved, e.Target))
+	return e.Kind == plan.KindRelay && c.logins.Home != "" && c.logins.Knows(e.Actual())
 }
 
 // file returns the path and content of the store; nil if the file is missing.

@@ -70,7 +70,7 @@ func runDoctor(ctx context.Context, s *streams, file fileFlags, asJSON bool) err
 // doctorSubject returns what doctor looks at. What cannot be read is a result of its checks.
 func doctorSubject(file fileFlags) *doctor.Subject {
 	subject := &doctor.Subject{
-		Getenv: os.Getenv, Hosts: hostsfile.Path(), SudoUser: sudoUser(), Project: doctorProject(file),
+		Getenv: os.Getenv, Hosts: hostsfile.Path(), SudoUser: sudoUser(), Project: doctorProject(file), Avoid: programPath(file.Dir).Projects(),
 	}
 	subject.User, _ = userID()                                    // empty: it has no lines
 	subject.Built, _ = time.Parse(time.RFC3339, thisBuild().Time) // zero for none

@@ -15,6 +15,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/failure"
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // Exit codes, as README.md documents them.
@@ -94,7 +95,7 @@ func report(s *streams, err error, asJSON bool) int {
 // that it still runs when it is copied.
 func isCommand(line string) bool {
 	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-	return first == program() || slices.Contains([]string{"devproxy", "sudo", "echo", "export", "stty", "kill", "env"}, first)
+	return first == program() || slices.Contains(append([]string{"devproxy", "echo", "export", "stty", "kill", "env"}, programs.RootPrograms...), first)
 }
 
 // The texts of cobra and pflag are about arguments, shorthands and Go types. These

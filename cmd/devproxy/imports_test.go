@@ -59,13 +59,14 @@ var allowed = map[string][]string{
 
 	"devproxy/advisory": {},
 
-	"devproxy/control": {"devproxy/journal", "devproxy/runtimedir", "localca", "tunnel/neterror"},
-	"devproxy/front":   {"devproxy/runtimedir"},
-	"devproxy/machine": {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
-	"devproxy/listen":  {"devproxy/front", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
-	"devproxy/inspect": {},
-	"devproxy/journal": {},
-	"devproxy/watch":   {},
+	"devproxy/control":  {"devproxy/journal", "devproxy/runtimedir", "localca", "tunnel/neterror"},
+	"devproxy/front":    {"devproxy/runtimedir"},
+	"devproxy/programs": {},
+	"devproxy/machine":  {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
+	"devproxy/listen":   {"devproxy/front", "devproxy/programs", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
+	"devproxy/inspect":  {},
+	"devproxy/journal":  {},
+	"devproxy/watch":    {},
 	// It asks the engine; what its containers mean for routes is the plan's business. Where
 	// another project begins is decided as for Proxyfiles.
 	"devproxy/container": {"devproxy/failure", "devproxy/worktree", "hcl", "tunnel/neterror"},
@@ -77,7 +78,7 @@ var allowed = map[string][]string{
 	// One package writes to the hosts file.
 	"devproxy/hostsfile": {"devproxy/failure"},
 	// It looks at everything and changes nothing.
-	"devproxy/doctor": {"devproxy/advice", "devproxy/advisory", "devproxy/control", "devproxy/failure", "devproxy/hostsfile", "devproxy/listen", "devproxy/plan", "devproxy/scaffold", "localca", "localca/trust"},
+	"devproxy/doctor": {"devproxy/advice", "devproxy/advisory", "devproxy/control", "devproxy/failure", "devproxy/hostsfile", "devproxy/listen", "devproxy/plan", "devproxy/programs", "devproxy/scaffold", "localca", "localca/trust"},
 
 	// Where this user's processes meet.
 	"devproxy/runtimedir": {"devproxy/failure"},
@@ -120,9 +121,10 @@ var allowed = map[string][]string{
 	// What tests alone import.
 	"tunnel/leaktest": {},
 
-	"hcl":           {},
-	"localca":       {},
-	"localca/trust": {"localca"},
+	"hcl":     {},
+	"localca": {},
+	// It runs programs of the machine, as others do.
+	"localca/trust": {"devproxy/programs", "localca"},
 }
 
 // reasons say which packages alone may import a package of others, and why.

@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
-	"github.com/devproxy/devproxy/localca/trust"
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // The states of a namesChange.
@@ -108,13 +108,14 @@ func (c *namesChange) write(ctx context.Context, s *streams, opts namesOptions, 
 		c.State = namesChanged
 		return nil
 	}
-	argv := asRoot(c.argv(opts, id))
-	c.State, c.Command = namesNeedsRoot, trust.ShellLine(argv)
+	path := programPath()
+	argv := path.AsRoot(c.argv(opts, id)...)
+	c.State, c.Command = namesNeedsRoot, programs.Line(argv)
 	switch {
 	case runtime.GOOS == "windows":
 		fmt.Fprintf(s.Err, "Only an administrator can write that file. In a terminal that was opened with \"Run as administrator\":\n  %s\n", s.bold(c.Command))
 		return nil
-	case rootProgram() == "":
+	case path.RootProgram() == "":
 		fmt.Fprintf(s.Err, "Only root can write that file. As root:\n  %s\n", s.bold(c.Command))
 		return nil
 	}
@@ -122,7 +123,7 @@ func (c *namesChange) write(ctx context.Context, s *streams, opts namesOptions, 
 	if !ask("Run it? [y/N] ") {
 		return nil
 	}
-	if err := runAttached(ctx, s, argv, nil); err != nil {
+	if err := runAsRoot(ctx, s, path, argv); err != nil {
 		return fmt.Errorf("cannot write %s as root: %w", opts.hosts, err)
 	}
 	text, err := hostsfile.Read(opts.hosts)

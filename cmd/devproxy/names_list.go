@@ -166,7 +166,11 @@ func systemAddresses(ctx context.Context, name string) ([]string, error) {
 		}
 		return addresses, err
 	}
-	out, err := exec.CommandContext(ctx, "getent", "ahosts", name).Output()
+	getent, err := programPath().Find("getent")
+	if err != nil {
+		return nil, fmt.Errorf("cannot run getent: %w", err)
+	}
+	out, err := exec.CommandContext(ctx, getent, "ahosts", name).Output()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() == 2 { // getent(1): not found
 		return nil, nil
 	}

@@ -8,13 +8,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/listen"
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -29,7 +29,8 @@ func (in *instance) allow443(ctx context.Context, wanted listen.Config) error {
 	if len(permission.Steps) == 0 {
 		return nil
 	}
-	if _, err := exec.LookPath(permission.Steps[0].Args[0]); err != nil {
+	path := programPath(in.source.folder)
+	if path.RootProgram() == "" {
 		return nil // the command is printed with the reason of the port
 	}
 	s := in.report.own.streams
@@ -43,7 +44,7 @@ func (in *instance) allow443(ctx context.Context, wanted listen.Config) error {
 			return nil
 		}
 	}
-	if err := runSteps(ctx, s, permission.Steps); err != nil {
+	if err := runSteps(ctx, s, path, permission.Steps); err != nil {
 		in.report.say("Port 443 is still not allowed: " + err.Error())
 		return nil
 	}
@@ -74,15 +75,15 @@ func (in *instance) ask443(ctx context.Context, file string, permission listen.P
 	return answer == "y" || answer == "yes"
 }
 
-// runSteps runs each step, as long as none fails. sudo asks for the password on the
+// runSteps runs each step as root, as long as none fails. sudo asks for the password on the
 // terminal itself.
-func runSteps(ctx context.Context, s *streams, steps []listen.Step) error {
+func runSteps(ctx context.Context, s *streams, path programs.Path, steps []listen.Step) error {
 	for _, step := range steps {
 		own := &streams{In: s.In, Out: io.Discard, Err: s.Err}
 		if step.Input != "" {
 			own.In = strings.NewReader(step.Input)
 		}
-		if err := runAttached(ctx, own, step.Args, nil); err != nil {
+		if err := runAsRoot(ctx, own, path, path.AsRoot(step.Args...)); err != nil {
 			return fmt.Errorf("%s: %w", strings.Join(step.Args, " "), err)
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // program is how a person calls devproxy: by its name if the shell finds it, else by
@@ -59,11 +61,24 @@ var (
 	errNoFile    = errors.New("the file does not exist")
 )
 
-// runAttached runs a program on our own streams with additional variables. Ctrl-C
+// runAttached runs a program that the user has named, as a shell would, on our own
+// streams with additional variables. Ctrl-C
 // reaches it through the terminal; other signals are passed on. If the program ran
 // and failed, the error is an *exec.ExitError.
 func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	path, err := exec.LookPath(argv[0])
+	return runFound(ctx, s, path, err, argv, append(os.Environ(), env...))
+}
+
+// runAsRoot runs a command of AsRoot on our own streams. It, and the programs that it
+// runs, are found in path.
+func runAsRoot(ctx context.Context, s *streams, path programs.Path, argv []string) error {
+	found, err := path.Find(argv[0])
+	return runFound(ctx, s, found, err, argv, path.Environment(os.Environ()))
+}
+
+// runFound runs the program at path, unless err says why it was not found.
+func runFound(ctx context.Context, s *streams, path string, err error, argv, env []string) error {
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
 		err = errNoProgram
@@ -78,7 +93,7 @@ func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	cmd := exec.Command(path, argv[1:]...)
 	cmd.Args[0] = argv[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = env
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
@@ -118,14 +133,18 @@ func openBrowser(ctx context.Context, url string) error {
 	case "windows":
 		argv = []string{"rundll32", "url.dll,FileProtocolHandler", url}
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
+	path := programPath()
+	found, err := path.Find(argv[0])
+	if err != nil {
+		return fmt.Errorf("cannot open a browser: %s is not installed", argv[0])
+	}
+	cmd := exec.Command(found, argv[1:]...)
+	cmd.Env = path.Environment(os.Environ())
 	if input != "" {
 		cmd.Stdin = strings.NewReader(input)
 	}
 	detach(cmd)
-	if err := cmd.Start(); errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("cannot open a browser: %s is not installed", argv[0])
-	} else if err != nil {
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot open a browser: %w", err)
 	}
 	ended := make(chan error, 1)

@@ -123,7 +123,7 @@ func loginProvider(ctx context.Context, s *streams, store credentials.Store, p p
 	}
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
-	if err := p.Probe(ctx, provider.Options{Home: store.Home, Getenv: os.Getenv}); err != nil {
+	if err := p.Probe(ctx, provider.Options{Home: store.Home, Getenv: programEnv()}); err != nil {
 		return err
 	}
 	if err := store.Remember(credentials.Login{Relay: p.Name}); err != nil {
@@ -296,7 +296,7 @@ func firstProvider(ctx context.Context, home string) (provider.Provider, bool) {
 			continue // the start of a URL
 		}
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-		err = p.Probe(ctx, provider.Options{Home: home, Getenv: os.Getenv})
+		err = p.Probe(ctx, provider.Options{Home: home, Getenv: programEnv()})
 		cancel()
 		if err == nil {
 			return p, true
@@ -352,5 +352,5 @@ func isLocalName(relay string) bool {
 // openStore returns the keys and logins below $DEVPROXY_HOME.
 func openStore() (credentials.Store, error) {
 	home, err := localca.Home(os.Getenv)
-	return credentials.Store{Home: home, Getenv: os.Getenv}, err
+	return credentials.Store{Home: home, Getenv: programEnv()}, err
 }

@@ -3,24 +3,52 @@ package main
 import (
 	"cmp"
 	"os"
-	"os/exec"
+	"path/filepath"
+	"sync"
 
+	"github.com/devproxy/devproxy/devproxy/programs"
+	"github.com/devproxy/devproxy/devproxy/worktree"
+	"github.com/devproxy/devproxy/hcl"
 	"github.com/devproxy/devproxy/localca"
-	"github.com/devproxy/devproxy/localca/trust"
 )
 
-// rootPrograms run a command as root, in the order of preference. su takes it as one
-// text.
-var rootPrograms = []string{"sudo", "doas", "run0", "su"}
-
-// rootProgram returns the one that is installed; empty for none.
-func rootProgram() string {
-	for _, name := range rootPrograms {
-		if _, err := exec.LookPath(name); err == nil {
-			return name
+// programPath is where the programs that devproxy runs by their names are found: nothing
+// of the projects that the working directory and folders are in. Project folders that
+// contain the user's home directory are the user's own.
+func programPath(folders ...string) programs.Path {
+	userHome, _ := os.UserHomeDir() // empty if it is not known
+	home := realPath(userHome)
+	if dir, err := os.Getwd(); err == nil {
+		folders = append(folders, dir)
+	}
+	var projects []string
+	for _, folder := range folders {
+		if folder == "" {
+			continue
+		}
+		root, found, err := worktree.Root(folder, userHome)
+		if err == nil && !found {
+			var file string
+			if file, err = hcl.Find(root); err == nil {
+				root = realPath(filepath.Dir(file))
+			}
+		}
+		if err == nil && (userHome == "" || !worktree.Contains(root, home)) {
+			projects = append(projects, root)
 		}
 	}
-	return ""
+	return programs.Here(projects...)
+}
+
+// programEnv is [os.Getenv] for what runs programs by their names.
+func programEnv(folders ...string) func(string) string {
+	path := sync.OnceValue(func() string { return programPath(folders...).String() })
+	return func(name string) string {
+		if name == "PATH" {
+			return path()
+		}
+		return os.Getenv(name)
+	}
 }
 
 // rootCommand returns the command that runs a verb on a store as root: with this
@@ -38,7 +66,7 @@ func rootCommand(verb, store, domain string, env ...string) []string {
 	if domain != "" {
 		argv = append(argv, "--domain", domain)
 	}
-	return asRoot(argv)
+	return programPath().AsRoot(argv...)
 }
 
 // ownProgram is the path of this program.
@@ -48,19 +76,6 @@ func ownProgram() string {
 		return "devproxy"
 	}
 	return program
-}
-
-// asRoot returns the command that runs argv as root: argv itself if no program that
-// becomes root is installed.
-func asRoot(argv []string) []string {
-	switch name := rootProgram(); name {
-	case "":
-		return argv
-	case "su":
-		return []string{name, "-c", trust.ShellLine(argv)}
-	default:
-		return append([]string{name}, argv...)
-	}
 }
 
 // sudoUser returns the user that runs devproxy through sudo or doas; empty if none

@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/localca/trust"
 )
@@ -191,7 +192,7 @@ func pickStores(machine trust.Machine, ca *localca.CA, domain string, names []st
 
 // storeNames returns the names of all stores of this machine.
 func storeNames() []string {
-	return each(trust.Stores(trust.Here(), trust.Root{}), trust.Store.Name)
+	return each(trust.Stores(trust.Here(programPath()), trust.Root{}), trust.Store.Name)
 }
 
 // checkStores refuses names that no store of this machine has.
@@ -216,7 +217,7 @@ func browsersTrust(ctx context.Context, ca *localca.CA) bool {
 		wanted = []string{"system"}
 	}
 	trusted := false
-	for _, store := range pickStores(trust.Here(), ca, "", wanted) {
+	for _, store := range pickStores(trust.Here(programPath()), ca, "", wanted) {
 		switch store.Check(ctx).State {
 		case trust.Trusted:
 			trusted = true
@@ -264,7 +265,7 @@ type trustRun struct {
 
 // run does one thing to every store, even if it fails for one, and prints the results.
 func (t *trustRun) run(ctx context.Context, ca *localca.CA, do func(trust.Store, context.Context) trust.Result) error {
-	stores := pickStores(trust.Here(), ca, t.opts.domain, t.opts.stores)
+	stores := pickStores(trust.Here(programPath()), ca, t.opts.domain, t.opts.stores)
 	if !t.opts.check {
 		t.noteSudo(stores)
 	}
@@ -291,13 +292,14 @@ func (t *trustRun) run(ctx context.Context, ca *localca.CA, do func(trust.Store,
 // asRoot shows the command that a store needs root for, asks, and runs it. Then the
 // store is done again, which gives its state after that.
 func (t *trustRun) asRoot(ctx context.Context, result trust.Result, again func() trust.Result) trust.Result {
-	rootless := rootProgram() == ""
-	missing := when(rootless, ", and none of "+strings.Join(rootPrograms, ", ")+" is installed. Run as root")
+	path := programPath()
+	rootless := path.RootProgram() == ""
+	missing := when(rootless, ", and none of "+strings.Join(programs.RootPrograms, ", ")+" is installed. Run as root")
 	fmt.Fprintf(t.Err, "%s store needs root%s:\n  %s\n", capital(result.Store), missing, t.bold(result.Fix))
 	if rootless || !t.mayRun(ctx) {
 		return result
 	}
-	if err := runAttached(ctx, t.streams, result.AsRoot, nil); err != nil {
+	if err := runAsRoot(ctx, t.streams, path, result.AsRoot); err != nil {
 		result.State, result.Detail = trust.Failed, "as root: "+err.Error()
 		return result
 	}

@@ -49,7 +49,7 @@ func askBrowser(ctx context.Context, s *Subject, path string, names []string) an
 	if os.Geteuid() == 0 {
 		argv = slices.Insert(argv, 1, "--no-sandbox") // root has none, and the page is our own
 	}
-	_, err = run(ctx, argv...)
+	_, err = s.run(ctx, argv...)
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	if !sv.page {

@@ -77,7 +77,7 @@ func (s *Subject) answer(ctx context.Context, c *client) answer {
 }
 
 func (s *Subject) askClient(ctx context.Context, c *client) answer {
-	path, err := s.find(c.programs(s)...)
+	path, err := s.programs().Find(c.programs(s)...)
 	if errors.Is(err, exec.ErrNotFound) {
 		return answer{}
 	}
@@ -137,7 +137,7 @@ func (s *Subject) checkNames(ctx context.Context, c *client) []Finding {
 	}
 	for _, rest := range wild {
 		if addrs, answered := a.addrs["any-name"+rest]; answered && len(addrs) == 0 {
-			return []Finding{warning("does not find the names of *"+rest+", which a hosts file can't have", wildFix())}
+			return []Finding{warning("does not find the names of *"+rest+", which a hosts file can't have", s.wildFix())}
 		}
 	}
 	if len(a.addrs[unlistedName]) > 0 {
@@ -191,12 +191,12 @@ func programAnswer(output []byte, err error) (a answer) {
 }
 
 func askNode(ctx context.Context, s *Subject, path string, names []string) answer {
-	return programAnswer(run(ctx, append([]string{path, "-e", nodeProgram, "--", s.server.https}, names...)...))
+	return programAnswer(s.run(ctx, append([]string{path, "-e", nodeProgram, "--", s.server.https}, names...)...))
 }
 
 // askPython leaves out the modules of users and of projects.
 func askPython(ctx context.Context, s *Subject, path string, names []string) answer {
-	return programAnswer(run(ctx, append([]string{path, "-I", "-S", "-c", pythonProgram, s.server.https}, names...)...))
+	return programAnswer(s.run(ctx, append([]string{path, "-I", "-S", "-c", pythonProgram, s.server.https}, names...)...))
 }
 
 func javaPrograms(s *Subject) []string {
@@ -217,7 +217,7 @@ func askJava(ctx context.Context, s *Subject, path string, names []string) answe
 	if err := os.WriteFile(file, javaProgram, 0o600); err != nil {
 		return answer{err: err}
 	}
-	a := programAnswer(run(ctx, append([]string{path, "-XX:TieredStopAtLevel=1", file, s.server.https}, names...)...))
+	a := programAnswer(s.run(ctx, append([]string{path, "-XX:TieredStopAtLevel=1", file, s.server.https}, names...)...))
 	if a.err != nil && a.home == "" && !errors.Is(a.err, context.DeadlineExceeded) {
 		a.err = errors.New("only a JDK of version 11 or newer can be asked")
 	}
@@ -254,7 +254,7 @@ func askCurl(ctx context.Context, s *Subject, path string, names []string) answe
 	// -q: a .curlrc may say --insecure or name other roots.
 	curl := func(more ...string) (addr string, err error) {
 		argv := append([]string{path, "-q", "-sS", "-o", os.DevNull, "-w", "%{remote_ip}", "--noproxy", "*"}, more...)
-		output, err := run(ctx, argv...)
+		output, err := s.run(ctx, argv...)
 		return string(output), err
 	}
 	_, err := curl("https://localhost:" + s.server.https + "/")

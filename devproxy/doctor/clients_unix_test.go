@@ -88,6 +88,17 @@ func TestNothingOfTheProjectRuns(t *testing.T) {
 	if _, err := os.Stat(ran); err == nil {
 		t.Error("it ran")
 	}
+	s.Avoid, s.Project, s.Stores = []string{s.Project.Root}, nil, nil // a repository without a Proxyfile
+	project := s.Avoid[0]
+	t.Setenv("PATH", bin)
+	s.clients.Clear()
+	expect(t, "without a Proxyfile", s.checkNames(t.Context(), clientNamed(t, "Node")), "unknown not asked: it is in the project's folder, and nothing there is run")
+	t.Chdir(bin)
+	for _, entry := range []string{".", "", "../.bin"} {
+		t.Setenv("PATH", entry)
+		s.clients.Clear()
+		expect(t, "a relative entry "+entry, s.checkNames(t.Context(), clientNamed(t, "Node")))
+	}
 	onPath(t, bin, map[string]string{"certutil": "echo >" + ran})
 	t.Setenv("HOME", t.TempDir())
 	write(t, filepath.Join(os.Getenv("HOME"), ".pki", "nssdb", "cert9.db"), "")
@@ -102,14 +113,14 @@ func TestNothingOfTheProjectRuns(t *testing.T) {
 	}
 
 	t.Setenv("PATH", "/usr/bin:/bin")
-	if _, err := s.find("python3"); err != nil {
+	if _, err := s.programs().Find("python3"); err != nil {
 		skip(t, err)
 	}
 	for _, module := range []string{"socket.py", "ssl.py", "sitecustomize.py"} {
-		write(t, filepath.Join(s.Project.Root, module), "open("+`"`+ran+`"`+", 'w')\n")
+		write(t, filepath.Join(project, module), "open("+`"`+ran+`"`+", 'w')\n")
 	}
-	t.Chdir(s.Project.Root)
-	t.Setenv("PYTHONPATH", s.Project.Root)
+	t.Chdir(project)
+	t.Setenv("PYTHONPATH", project)
 	if a := s.answer(t.Context(), clientNamed(t, "Python")); a.err != nil || a.trust != refuses {
 		t.Errorf("Python: %+v", a)
 	}

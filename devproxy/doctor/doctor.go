@@ -23,6 +23,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/localca/trust"
 )
@@ -76,6 +77,9 @@ type Subject struct {
 	SudoUser string
 	// Project is the project of the folder; nil without a Proxyfile.
 	Project *Project
+	// Avoid are other folders in which nothing is run, without links: that of the
+	// repository, also without a Proxyfile.
+	Avoid []string
 
 	caOnce     sync.Once
 	ca         *localca.CA
@@ -218,11 +222,11 @@ func (s *Subject) inside(path string) bool {
 }
 
 // asRoot returns a command as this user types it.
-func asRoot(command string) string {
-	if os.Geteuid() == 0 || runtime.GOOS == "windows" {
-		return command
+func (s *Subject) asRoot(argv ...string) string {
+	if os.Geteuid() == 0 {
+		return programs.Line(argv)
 	}
-	return "sudo " + command
+	return s.programs().RootLine(argv...)
 }
 
 // some joins the first few words, with the number of the others.

@@ -12,7 +12,6 @@ import (
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
 	"github.com/devproxy/devproxy/devproxy/plan"
-	"github.com/devproxy/devproxy/localca/trust"
 )
 
 // checkHosts reports lines of the hosts file that send a name of the project elsewhere,
@@ -68,13 +67,13 @@ func (s *Subject) hostsFix(line int, addr string) string {
 		return fmt.Sprintf("remove line %d of %s", line, s.Hosts)
 	}
 	script := fmt.Sprintf(`%d{/^[[:space:]]*%s/s/^/# /}`, line, strings.ReplaceAll(addr, ".", `\.`))
-	return asRoot(trust.ShellLine([]string{"sed", "-i", script, s.Hosts}))
+	return s.asRoot("sed", "-i", script, s.Hosts)
 }
 
 // wildFix makes programs find every name below localhost.
-func wildFix() string {
+func (s *Subject) wildFix() string {
 	if runtime.GOOS == "linux" && exists("/etc/debian_version") {
-		return asRoot("apt install libnss-myhostname")
+		return s.asRoot("apt", "install", "libnss-myhostname")
 	}
 	return ""
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/hostsfile"
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
@@ -43,7 +44,7 @@ func checkOtherTools(ctx context.Context, s *Subject) []Finding {
 	for _, t := range tools() {
 		var found []string
 		fix := t.clean
-		_, err := s.find(strings.Fields(t.clean)[0])
+		_, err := s.programs().Find(strings.Fields(t.clean)[0])
 		for _, root := range held {
 			if !strings.HasPrefix(root.Name, t.root) {
 				continue
@@ -113,7 +114,7 @@ func removal(left control.Left) string {
 	if flock := "/usr/bin/flock"; filepath.IsAbs(left.Lock) && exists(flock) {
 		argv = append([]string{"flock", "-n", left.Lock}, argv...)
 	}
-	return trust.ShellLine(argv)
+	return programs.Line(argv)
 }
 
 func exists(path string) bool {

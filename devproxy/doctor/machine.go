@@ -18,7 +18,7 @@ func checkClock(_ context.Context, s *Subject) []Finding {
 	now := time.Now()
 	fix := "set the clock"
 	if runtime.GOOS == "linux" {
-		fix = asRoot("timedatectl set-ntp true")
+		fix = s.asRoot("timedatectl", "set-ntp", "true")
 	}
 	ca, err := s.CA()
 	if broken, ok := errors.AsType[*localca.StoreError](err); ok && broken.Op == "use" {

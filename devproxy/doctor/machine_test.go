@@ -76,7 +76,7 @@ func TestHosts(t *testing.T) {
 10.0.0.6 other.localhost
 `)
 	sed := func(line, addr string) string {
-		return asRoot("sed -i '" + line + `{/^[[:space:]]*` + addr + `/s/^/# /}' ` + s.Hosts)
+		return s.asRoot("sed", "-i", line+`{/^[[:space:]]*`+addr+`/s/^/# /}`, s.Hosts)
 	}
 	expect(t, "lines that lead elsewhere", checkHosts(t.Context(), s),
 		"fault line 4 sends old.localhost to 10.0.0.5 | "+sed("4", `10\.0\.0\.5`),

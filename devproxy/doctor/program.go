@@ -3,13 +3,14 @@ package doctor
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca/trust"
 )
 
@@ -20,41 +21,26 @@ const (
 	maxOutput = 64 << 10
 )
 
-// errInside is the error of a program in the project's folder.
-var errInside = errors.New("it is in the project's folder, and nothing there is run")
-
-// find returns the first of the programs that is on PATH, or that is an absolute path.
-func (s *Subject) find(names ...string) (path string, err error) {
-	err = exec.ErrNotFound
-	for _, name := range names {
-		found, lookErr := exec.LookPath(name)
-		if lookErr != nil {
-			continue
-		}
-		if s.inside(found) {
-			err = errInside
-			continue
-		}
-		return found, nil
+// programs is where the programs that are asked are found: nothing of the project.
+func (s *Subject) programs() programs.Path {
+	if s.Project != nil {
+		return programs.Here(append(slices.Clone(s.Avoid), s.Project.Root)...)
 	}
-	return "", err
+	return programs.Here(s.Avoid...)
 }
 
 // Machine returns this machine for its trust stores, which find no program of the
 // project's folder either.
-func (s *Subject) Machine() trust.Machine {
-	m := trust.Here()
-	m.Find = func(program string) (string, error) { return s.find(program) }
-	return m
-}
+func (s *Subject) Machine() trust.Machine { return trust.Here(s.programs()) }
 
 // run runs a program without a shell and returns its standard output, even when it
 // fails. When it has not ended within clientTimeout, it is killed with its children.
-func run(ctx context.Context, argv ...string) ([]byte, error) {
+func (s *Subject) run(ctx context.Context, argv ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = rootFolder() // programs look for modules and settings in their folder
+	cmd.Env = s.programs().Environment(os.Environ())
 	cmd.WaitDelay = time.Second
 	endWithChildren(cmd)
 	var output limited

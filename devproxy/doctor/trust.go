@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/failure"
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/localca/trust"
 )
@@ -151,5 +152,5 @@ func javaFix(s *Subject, home string) string {
 	if s.Getenv("JAVA_HOME") != "" || home == "" || runtime.GOOS == "windows" {
 		return command
 	}
-	return trust.ShellLine([]string{"env", "JAVA_HOME=" + home}) + " " + command
+	return programs.Line([]string{"env", "JAVA_HOME=" + home}) + " " + command
 }

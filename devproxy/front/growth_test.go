@@ -91,6 +91,16 @@ func TestAddOfOlderFront(t *testing.T) {
 	}
 }
 
+// TestGrowsWithoutDescriptors: a process without descriptors for the front's sockets still
+// knows that the front takes more.
+func TestGrowsWithoutDescriptors(t *testing.T) {
+	l := &lease{shared: &Shared{sockets: sockets{{secure: true}}}}
+	err := l.took(message{kind: kindSockets, content: []byte(`{"version":1,"https":["127.0.0.1:443"],"grows":true}`)})
+	if err != nil || !l.grows {
+		t.Errorf("the front takes more: %v (%v)", l.grows, err)
+	}
+}
+
 // systemd is sockets as systemd makes them for a unit.
 func systemd(t *testing.T, dir string) (files []*os.File) {
 	t.Helper()

@@ -85,6 +85,7 @@ func (l *lease) took(m message) error {
 		return fmt.Errorf("it sent %q instead of its sockets", m.content)
 	}
 	ours := l.shared.all()
+	l.grows = sent.Grows
 	theirs, err := sent.received(m.files)
 	switch {
 	case err != nil && ours == nil:
@@ -96,7 +97,6 @@ func (l *lease) took(m message) error {
 		return nil // this process has sockets, and may have no descriptors for more
 	}
 	l.shared.merge(theirs)
-	l.grows = sent.Grows
 	if missing := ours.without(theirs); l.grows && len(missing) > 0 {
 		l.gave = true
 		return l.sendSockets(missing)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 func TestParseAddress(t *testing.T) {
@@ -177,7 +179,7 @@ func TestFallbackTexts(t *testing.T) {
 		{Fallback{Wanted: 443, Got: 8444, Reason: Taken, Holder: &caddy, Next: &caddy}.String(),
 			"Using port 8444: caddy (pid 812, root) is listening on 443, and caddy (pid 812, root) on 8443"},
 		{Fallback{Wanted: 80, Reason: Permission}.String(), "Using no port 80: this machine does not allow 80"},
-		{caddy.Fix, "sudo systemctl stop caddy"},
+		{caddy.Fix, programs.Here().RootLine("systemctl", "stop", "caddy")},
 		{(&BindError{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Reason: Taken, Holder: &caddy}).Error(),
 			"cannot listen on 127.0.0.1:443: caddy (pid 812, root) is using it"},
 		{newHolder(443, 7, "docker-proxy", "root", "", "").Fix, "docker ps --filter publish=443"},

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
@@ -110,7 +111,7 @@ func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
 	}
 	switch {
 	case service != "":
-		h.Fix, h.Stops = "sudo systemctl stop "+service, true
+		h.Fix, h.Stops = programs.Here().RootLine("systemctl", "stop", service), true
 	case name == "systemd" && service == "":
 		h.Fix = "systemctl list-sockets; systemctl --user list-sockets" // it has the port for a unit
 	case name == "devproxy":
@@ -136,9 +137,9 @@ type Process struct {
 func showFix(port uint16) string {
 	switch runtime.GOOS {
 	case "linux":
-		return fmt.Sprintf("sudo ss -ltnp 'sport = :%d'", port)
+		return programs.Here().RootLine("ss", "-ltnp", fmt.Sprintf("sport = :%d", port))
 	case "windows":
 		return fmt.Sprintf("netstat -ano -p TCP | findstr LISTENING | findstr :%d", port)
 	}
-	return fmt.Sprintf("sudo lsof -nP -iTCP:%d -sTCP:LISTEN", port)
+	return programs.Here().RootLine("lsof", "-nP", fmt.Sprintf("-iTCP:%d", port), "-sTCP:LISTEN")
 }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // namespace is how a network namespace of its own is prepared for an ordinary
@@ -151,7 +153,8 @@ func TestDefaultPortsWithoutPermission(t *testing.T) {
 	if diff := cmp.Diff(want, o); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	const command = "echo net.ipv4.ip_unprivileged_port_start=80 | sudo tee /etc/sysctl.d/50-devproxy.conf && sudo sysctl -p /etc/sysctl.d/50-devproxy.conf"
+	path := programs.Here()
+	command := "echo net.ipv4.ip_unprivileged_port_start=80 | " + path.RootLine("tee", "/etc/sysctl.d/50-devproxy.conf") + " && " + path.RootLine("sysctl", "-p", "/etc/sysctl.d/50-devproxy.conf")
 	if o.Fallbacks[0].Fix != command {
 		t.Errorf("the fix is %q", o.Fallbacks[0].Fix)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
@@ -13,7 +14,7 @@ type Permission443 struct {
 	// Fix is a shell command that allows it for good, for a person to paste. Empty if
 	// it is allowed, or no command allows it.
 	Fix string
-	// Steps are the programs of Fix, to be run one after the other, without a shell.
+	// Steps are the programs of Fix, to be run as root, one after the other, without a shell.
 	// Empty where a person has to run Fix.
 	Steps []Step
 	// Obstacle is why no command allows it, and what to do; empty if one does.
@@ -44,11 +45,11 @@ func MayUse443(ctx context.Context) Permission443 {
 	return p
 }
 
-// shellLine is steps as one line for a shell. Their words need no quotes.
+// shellLine is steps as one line for a shell.
 func shellLine(steps []Step) string {
 	var commands []string
 	for _, step := range steps {
-		command := strings.Join(step.Args, " ")
+		command := programs.Here().RootLine(step.Args...)
 		if step.Input != "" {
 			command = "echo " + strings.TrimSuffix(step.Input, "\n") + " | " + command
 		}

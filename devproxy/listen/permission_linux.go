@@ -22,8 +22,8 @@ const (
 // else was changed since the machine started.
 func permissionSteps(port uint16) []Step {
 	return []Step{
-		{Args: []string{"sudo", "tee", portSettingConf}, Input: settingFor(port) + "\n"},
-		{Args: []string{"sudo", "sysctl", "-p", portSettingConf}},
+		{Args: []string{"tee", portSettingConf}, Input: settingFor(port) + "\n"},
+		{Args: []string{"sysctl", "-p", portSettingConf}},
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"runtime"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // probeTimeout bounds the probe of a loopback address, where an answer takes
@@ -60,8 +62,8 @@ func permissionFix(port uint16) (fix, obstacle string) {
 		// Redirects 443 to the fallback with the packet filter, below an anchor that
 		// macOS evaluates anyway, until the next restart. No other low
 		// port has a fallback to redirect to.
-		return fmt.Sprintf(`echo "rdr pass on lo0 inet proto tcp from any to 127.0.0.1 port %d -> 127.0.0.1 port %d" | sudo pfctl -a com.apple/250.devproxy -Ef -`,
-			port, fallbackHTTPS), ""
+		return fmt.Sprintf(`echo "rdr pass on lo0 inet proto tcp from any to 127.0.0.1 port %d -> 127.0.0.1 port %d" | `,
+			port, fallbackHTTPS) + programs.Here().RootLine("pfctl", "-a", "com.apple/250.devproxy", "-Ef", "-"), ""
 	case runtime.GOOS == "windows":
 		// Shows the ranges that Windows reserves: any other port is allowed.
 		return "netsh interface ipv4 show excludedportrange protocol=tcp", ""

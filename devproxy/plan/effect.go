@@ -92,6 +92,9 @@ func (e *Effect) Reach() string {
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// Actual is Target with the values of variables in it. It must not be shown or stored.
+func (e *Effect) Actual() string { return cmp.Or(e.Resolved, e.Target) }
+
 // first returns the first line that causes e.
 func (e *Effect) first() Source {
 	if len(e.Sources) == 0 {
@@ -199,5 +202,5 @@ func isPublic(attribute string) bool {
 
 // id tells effects apart while they are collected.
 func (e *Effect) id() string {
-	return fmt.Sprintf("%q %q %q %t", e.Kind, cmp.Or(e.Resolved, e.Target), e.Env, e.share)
+	return fmt.Sprintf("%q %q %q %t", e.Kind, e.Actual(), e.Env, e.share)
 }

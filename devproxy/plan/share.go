@@ -58,9 +58,6 @@ type Share struct {
 	Relocation *Relocation
 }
 
-// Moved returns the name that a host of the Proxyfile has in this worktree.
-func (s *Share) Moved(name string) string { return s.Relocation.Moved(name) }
-
 // NotShared is a host that gets no public name.
 type NotShared struct {
 	Name   string // "mail.shop.localhost"

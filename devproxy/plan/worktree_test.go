@@ -80,8 +80,8 @@ func TestWorktreeShare(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
 		}
-		if s.Moved("shop.localhost") != "fix-ui."+"shop.localhost" && s.Moved("a.localhost") != "a.fix-ui.localhost" {
-			t.Error(s.Moved("a.localhost"))
+		if s.Relocation.Moved("shop.localhost") != "fix-ui."+"shop.localhost" && s.Relocation.Moved("a.localhost") != "a.fix-ui.localhost" {
+			t.Error(s.Relocation.Moved("a.localhost"))
 		}
 	}
 }

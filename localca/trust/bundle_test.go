@@ -55,17 +55,3 @@ func TestBundle(t *testing.T) {
 		}
 	}
 }
-
-func TestShellLine(t *testing.T) {
-	for want, argv := range map[string][]string{
-		"sudo env A=/home/x/.b devproxy": {"sudo", "env", "A=/home/x/.b", "devproxy"},
-		`'A=/home/it'\''s me' '' 'a;b'`:  {"A=/home/it's me", "", "a;b"},
-		"'$(x)' '~' 'é' '*'":             {"$(x)", "~", "é", "*"},
-		"09AZaz-_=+,./:@%":               {"09AZaz-_=+,./:@%"},
-		"'[' '`' '{' ';' '!' 'a b'":      {"[", "`", "{", ";", "!", "a b"}, // next to letters and digits in ASCII, and others
-	} {
-		if got := ShellLine(argv); got != want {
-			t.Errorf("ShellLine(%q) = %s, want %s", argv, got, want)
-		}
-	}
-}

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"strings"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // HeldRoot is a root certificate in a store.
@@ -53,7 +55,7 @@ func Held(ctx context.Context, m Machine) []HeldRoot {
 				continue
 			}
 			for _, nick := range listed(output, listedNick) {
-				removal := ShellLine([]string{"certutil", "-D", "-d", "sql:" + dir, "-n", nick})
+				removal := programs.Line([]string{"certutil", "-D", "-d", "sql:" + dir, "-n", nick})
 				all = append(all, HeldRoot{Store: browser.name, Name: nick, Removal: removal})
 			}
 		}

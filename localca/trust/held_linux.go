@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"github.com/smallstep/truststore"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // withRemovals adds commands for the roots that are files in the folder where an
@@ -39,8 +41,8 @@ func withRemovals(m Machine, held []HeldRoot) []HeldRoot {
 const maxAnchor = 1 << 20
 
 func asRoot(m Machine, argv ...string) string {
-	if !m.Root {
-		argv = append([]string{"sudo"}, argv...)
+	if m.Root {
+		return programs.Line(argv)
 	}
-	return ShellLine(argv)
+	return m.RootLine(argv...)
 }

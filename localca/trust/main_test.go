@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/devproxy/devproxy/devproxy/programs"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -26,7 +27,10 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, ca: newCA(t), env: map[string]string{}}
-	f.machine = Here()
+	f.machine = Here(programs.Here())
+	// Tests change PATH later.
+	f.machine.Find = func(program string) (string, error) { return programs.Here().Find(program) }
+	f.machine.Run = func(ctx context.Context, argv ...string) ([]byte, error) { return run(ctx, programs.Here(), argv) }
 	f.machine.Home = t.TempDir()
 	f.machine.Getenv = func(name string) string { return f.env[name] }
 	f.machine.SystemCommand = func(verb string) []string { return []string{"sudo", "devproxy", verb, "--store", "system"} }

@@ -79,7 +79,8 @@ func (s *nss) each(dbs databases, bad State, do func(database) (changed bool, er
 	certutil, err := s.machine.Find("certutil")
 	if err != nil {
 		return Result{State: Skipped, Detail: "certutil is not installed",
-			Fix: "sudo apt install libnss3-tools (Debian, Ubuntu), sudo dnf install nss-tools (Fedora), sudo pacman -S nss (Arch), brew install nss (macOS)"}
+			Fix: s.machine.RootLine("apt", "install", "libnss3-tools") + " (Debian, Ubuntu), " + s.machine.RootLine("dnf", "install", "nss-tools") + " (Fedora), " +
+				s.machine.RootLine("pacman", "-S", "nss") + " (Arch), brew install nss (macOS)"}
 	}
 	result := Result{State: Trusted, Places: all, Detail: s.describe(all, dbs.noun)}
 	var failures []string

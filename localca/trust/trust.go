@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // State is the state of the root in a store.
@@ -118,7 +120,7 @@ func failed(err error, places ...string) *Result {
 
 // needsRoot is the result for a store that only root may change.
 func needsRoot(detail string, argv []string) *Result {
-	return &Result{State: NeedsRoot, Detail: detail, Fix: ShellLine(argv), AsRoot: argv}
+	return &Result{State: NeedsRoot, Detail: detail, Fix: programs.Line(argv), AsRoot: argv}
 }
 
 // Machine describes the machine to its stores. Every field but Handshake must
@@ -131,7 +133,7 @@ type Machine struct {
 	Home string
 	// Root is true for a process that may write to the system's store.
 	Root bool
-	// Find is exec.LookPath.
+	// Find returns the path of a program; the error is exec.ErrNotFound for none.
 	Find func(program string) (string, error)
 	// Run runs a program without a shell, without standard input, and without the
 	// variables that would change its trusted roots. It returns its standard
@@ -143,21 +145,25 @@ type Machine struct {
 	// SystemCommand is the command with which a person trusts or untrusts the root in
 	// the system's store as root.
 	SystemCommand func(verb string) []string
+	// RootLine returns the command that runs another as root, as a person types it.
+	RootLine func(argv ...string) string
 	// JavaCommand is the same for the store of the JDK in the folder home.
 	JavaCommand func(verb, home string) []string
 }
 
-// Here returns this machine, without Handshake, SystemCommand and JavaCommand.
-func Here() Machine {
+// Here returns this machine, without Handshake, SystemCommand and JavaCommand. Programs
+// are found in path, and so are those that they run.
+func Here(path programs.Path) Machine {
 	home, _ := os.UserHomeDir() // empty: no store is below it
 	return Machine{
 		OS:     runtime.GOOS,
 		Getenv: os.Getenv,
 		Home:   home,
 		// On Windows the user's own store is written.
-		Root: runtime.GOOS == "windows" || os.Geteuid() == 0,
-		Find: exec.LookPath,
-		Run:  run,
+		Root:     runtime.GOOS == "windows" || os.Geteuid() == 0,
+		Find:     func(program string) (string, error) { return path.Find(program) },
+		Run:      func(ctx context.Context, argv ...string) ([]byte, error) { return run(ctx, path, argv) },
+		RootLine: path.RootLine,
 	}
 }
 
@@ -167,17 +173,21 @@ func settings() []string {
 	return []string{"CURL_CA_BUNDLE", "CURL_HOME", "CURL_SSL_BACKEND", "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"}
 }
 
-func run(ctx context.Context, argv ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+func run(ctx context.Context, path programs.Path, argv []string) ([]byte, error) {
+	program, err := path.Find(argv[0])
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, argv[1:]...)
 	// Its children may keep its output open after it was killed.
 	cmd.WaitDelay = time.Second
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
+	cmd.Env = slices.DeleteFunc(path.Environment(os.Environ()), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(settings(), name)
 	})
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	if err != nil {
 		stderr.WriteTo(&stdout)
 	}
@@ -261,21 +271,6 @@ func (m Machine) shorten(path string) string {
 func firstLine(output []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(output), []byte("\n"))
 	return string(line)
-}
-
-// ShellLine returns a command as a person types it into a shell. Words with anything
-// but plain characters are quoted.
-func ShellLine(argv []string) string {
-	words := make([]string, len(argv))
-	for i, word := range argv {
-		special := func(r rune) bool {
-			return !strings.ContainsRune("-_=+,./:@%", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-		}
-		if words[i] = word; word == "" || strings.ContainsFunc(word, special) {
-			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(words, " ")
 }
 
 // withCopy calls use with the path of a PEM file of the certificate, which only this

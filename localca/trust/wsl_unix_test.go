@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/devproxy/devproxy/devproxy/programs"
 )
 
 // fakeWindows are the two programs of WSL that the store uses: they write their
@@ -115,12 +117,12 @@ func TestRun(t *testing.T) {
 		t.Setenv(name, "mine")
 	}
 	t.Setenv("UNRELATED", "kept")
-	output, err := run(t.Context(), "env")
+	output, err := Here(programs.Here()).Run(t.Context(), "env")
 	if err != nil || strings.Contains(string(output), "=mine\n") || !strings.Contains(string(output), "UNRELATED=kept\n") {
 		t.Errorf("%s, %v", output, err)
 	}
 	for status, want := range map[string]string{"0": "out\n", "1": "out\nerr\n"} {
-		output, err := run(t.Context(), "sh", "-c", "echo err >&2; echo out; exit "+status)
+		output, err := Here(programs.Here()).Run(t.Context(), "sh", "-c", "echo err >&2; echo out; exit "+status)
 		if string(output) != want || (err == nil) != (status == "0") {
 			t.Errorf("exit %s: %q, %v", status, output, err)
 		}
@@ -130,13 +132,13 @@ func TestRun(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	const longest = 20
-	if _, err := run(ctx, "sh", "-c", fmt.Sprintf("sleep %d & wait", longest)); err == nil {
+	if _, err := Here(programs.Here()).Run(ctx, "sh", "-c", fmt.Sprintf("sleep %d & wait", longest)); err == nil {
 		t.Error("a program that was stopped has succeeded")
 	}
 	if took := time.Since(began); took > longest*time.Second/2 {
 		t.Errorf("it was waited for, for %v", took)
 	}
-	if here := Here(); here.Root != (os.Geteuid() == 0) || here.Run == nil || here.Find == nil {
+	if here := Here(programs.Here()); here.Root != (os.Geteuid() == 0) || here.Run == nil || here.Find == nil {
 		t.Errorf("%+v", here)
 	}
 }
