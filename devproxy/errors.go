@@ -138,7 +138,7 @@ func quote(source plan.Source) *page.Quote {
 
 // isMisdirected reports whether a request for host is on a connection that was opened
 // for another name. No project serves an address, a request without a host, or a name
-// with two dots at its end, which no new connection could be opened for.
+// with more than one dot at its end, which no new connection could be opened for.
 func isMisdirected(host, opened string) bool {
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return opened != "" && host != "" && err != nil && !strings.EqualFold(opened, strings.TrimRight(host, "."))

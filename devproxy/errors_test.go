@@ -65,7 +65,7 @@ func TestUnknownHostPage(t *testing.T) {
 // is open is not answered with 404, which would say that no project serves the name.
 func TestOtherNameOnAConnection(t *testing.T) {
 	s := serveFile(t, fixedHosts)
-	for name, want := range map[string]int{"blog.localhost": http.StatusMisdirectedRequest, "SHOP.localhost": http.StatusNoContent, "shop.localhost.": http.StatusNoContent, "shop.localhost..": http.StatusNotFound} {
+	for name, want := range map[string]int{"blog.localhost": http.StatusMisdirectedRequest, "SHOP.localhost": http.StatusNoContent, "shop.localhost.": http.StatusNoContent, "shop.localhost..": http.StatusNotFound, "shop.localhost...": http.StatusNotFound} {
 		for _, http2 := range []bool{false, true} {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url("/"), http.NoBody)
 			if err != nil {
