@@ -132,8 +132,8 @@ func wrapped(start string, indent int, text string, columns int) []string {
 	return lines
 }
 
-// broken is wrapped for a text of which every character counts: none is left out, and words
-// that are longer than a line are broken.
+// broken is wrapped for a text of which every character counts: words that are longer than
+// a line are broken too, so that the terminal begins no line with a part of them.
 func broken(start string, indent int, text string, columns int) (lines []string) {
 	room := columns - indent
 	if room < minText {
@@ -152,7 +152,11 @@ func broken(start string, indent int, text string, columns int) (lines []string)
 		if end < len(text) && atSpace > 0 {
 			end = atSpace
 		}
-		lines = append(lines, start+strings.ReplaceAll(text[:end], noBreak, " "))
+		line := text[:end]
+		if end < len(text) {
+			line = strings.TrimSuffix(line, " ")
+		}
+		lines = append(lines, start+strings.ReplaceAll(line, noBreak, " "))
 		start, text = strings.Repeat(" ", indent), text[end:]
 	}
 	return lines
