@@ -11,7 +11,7 @@ import (
 // have put it. It accepts one that DOCKER_HOST names.
 func TestOtherOwner(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
 		t.Skip("needs root to give a socket away")
 	}
 	host := serve(t, http.NotFoundHandler())

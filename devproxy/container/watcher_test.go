@@ -160,3 +160,31 @@ func TestAwayForLong(t *testing.T) {
 	engine.Stop()
 	await(t, w, "empty", func(s Snapshot) bool { return s.Err != nil && !s.Listed && s.Containers == nil })
 }
+
+// TestLateHealth has an engine that reports a health check before it has stored the
+// result, as Podman does.
+func TestLateHealth(t *testing.T) {
+	t.Parallel()
+	engine := containertest.New(t)
+	opts := options(t, engine.Host())
+	w := start(t, opts)
+	await(t, w, "listed", func(s Snapshot) bool { return s.Listed })
+	c := containertest.Container{Name: "web", Labels: map[string]string{"devproxy.project": opts.Folder}, Health: "starting"}
+	engine.Set(c)
+	await(t, w, "starting", func(s Snapshot) bool { return len(s.Containers) == 1 && s.Containers[0].Health == Starting })
+	c.Health = "healthy"
+	engine.SetSilently(c)
+	await(t, w, "healthy", func(s Snapshot) bool { return s.Containers[0].Health == Healthy })
+}
+
+// TestMissedEvent finds a change that made no event, some time later.
+func TestMissedEvent(t *testing.T) {
+	t.Parallel()
+	engine := containertest.New(t)
+	opts := quick(options(t, engine.Host()))
+	opts.times.anyway = 300 * time.Millisecond
+	w := start(t, opts)
+	await(t, w, "listed", func(s Snapshot) bool { return s.Listed })
+	engine.SetSilently(containertest.Container{Name: "web", Labels: map[string]string{"devproxy.project": opts.Folder}})
+	await(t, w, "found", func(s Snapshot) bool { return len(s.Containers) == 1 })
+}

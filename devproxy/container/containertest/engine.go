@@ -93,7 +93,12 @@ func New(t testing.TB) *Engine {
 func (e *Engine) Host() string { return "unix://" + e.socket }
 
 // Set replaces all containers, and sends an event for each that is different.
-func (e *Engine) Set(all ...Container) {
+func (e *Engine) Set(all ...Container) { e.set(true, all) }
+
+// SetSilently replaces all containers without an event.
+func (e *Engine) SetSilently(all ...Container) { e.set(false, all) }
+
+func (e *Engine) set(tell bool, all []Container) {
 	next := map[string]Container{}
 	for _, c := range all {
 		c.State = or(c.State, "running")
@@ -103,6 +108,10 @@ func (e *Engine) Set(all ...Container) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	defer func() { e.containers = next }()
+	if !tell {
+		return
+	}
 	for id := range e.containers {
 		if _, found := next[id]; !found {
 			e.send("destroy", id)
@@ -115,7 +124,6 @@ func (e *Engine) Set(all ...Container) {
 			e.send("health_status: "+c.Health, id)
 		}
 	}
-	e.containers = next
 }
 
 // send sends an event to all who follow. The caller holds mu.
