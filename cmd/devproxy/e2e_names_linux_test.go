@@ -110,10 +110,13 @@ func TestE2ENamesRealClients(t *testing.T) {
 	}
 
 	put(filepath.Join(dir, "client.go"), goClient)
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "client"), "client.go")
-	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GO111MODULE=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	// Go's own resolver, and that of the C library.
+	for cgo, tag := range map[string]string{"0": "netgo", "1": "netcgo"} {
+		build := exec.CommandContext(t.Context(), "go", "build", "-tags", tag, "-o", filepath.Join(dir, tag), "client.go")
+		build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED="+cgo, "GOFLAGS=", "GO111MODULE=off")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 	put(filepath.Join(dir, "Client.java"), javaClient)
 	must("keytool", "-importcert", "-noprompt", "-alias", "root", "-file", up.rootFile(), "-keystore", filepath.Join(dir, "roots.p12"), "-storetype", "PKCS12", "-storepass", "changeit")
@@ -122,7 +125,8 @@ func TestE2ENamesRealClients(t *testing.T) {
 	clients := map[string][]string{
 		"Node":   append(withTrust[:3:3], "node", "-e", nodeClient, url),
 		"Python": append(withTrust[:3:3], "python3", "-c", pythonClient, url),
-		"Go":     append(withTrust[:3:3], filepath.Join(dir, "client"), url),
+		"Go":     append(withTrust[:3:3], filepath.Join(dir, "netgo"), url),
+		"cgo":    append(withTrust[:3:3], filepath.Join(dir, "netcgo"), url),
 		"Java":   {"java", "-Djavax.net.ssl.trustStore=" + filepath.Join(dir, "roots.p12"), "-Djavax.net.ssl.trustStorePassword=changeit", "Client.java", url},
 	}
 	for name, argv := range clients {
@@ -145,7 +149,7 @@ func TestE2ENamesRealClients(t *testing.T) {
 		}
 	}
 	// The other domain is on the shared port too, with its own CA.
-	for _, client := range []string{"Node", "Python", "Go", "curl"} {
+	for _, client := range []string{"Node", "Python", "Go", "cgo", "curl"} {
 		argv := append(clients[client][:len(clients[client])-1:len(clients[client])-1], "https://api.shop.test/")
 		if out, err := run(argv...); err != nil || !strings.Contains(out, "the api") {
 			t.Errorf("%s, the other domain: %q, %v", client, out, err)
