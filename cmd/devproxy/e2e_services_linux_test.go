@@ -191,33 +191,78 @@ func (m *monorepo) editUntilShown(t *testing.T, page *tab, app string) {
 	t.Fatalf("%s never shows an edited module", app)
 }
 
-// survivesKills kills each process of a Vite app: it starts again, once.
+// survivesKills kills each process between devproxy and a server: the service starts again,
+// and nothing of it runs twice.
 func (m *monorepo) survivesKills(t *testing.T) {
-	port := fmt.Sprintf("--port %d", m.ports["web"])
-	for _, program := range []string{"service-guard guard web", "pnpm --filter web", "sh -c vite " + port, "vite.js " + port} {
-		all := m.tree()
-		i := slices.IndexFunc(all, func(p running) bool { return strings.Contains(p.command, program) })
-		if i < 0 {
-			t.Fatalf("no %s runs: %v", program, all)
+	vite := fmt.Sprintf("--port %d", m.ports["web"])
+	for _, service := range []struct {
+		name, path, want string
+		chain            []string
+		below            string // what the server has started
+	}{
+		{"web", "/headline.js", "web", []string{"service-guard guard web", "pnpm --filter web", "sh -c vite " + vite, "vite.js " + vite}, "vite.js " + vite},
+		{"api", "/api", "api", []string{"service-guard guard api", "pnpm --filter api", "sh -c node server.js", "node server.js"}, "sleep 100000"},
+	} {
+		works := func(killed string) {
+			t.Helper()
+			if status, body := fetch(t, m.client("h1"), m.url("shop.localhost", service.path)); status != 200 || !strings.Contains(body, service.want) {
+				t.Errorf("after SIGKILL of %s: %d %.100q", killed, status, body)
+			}
+			for _, program := range append(service.chain, service.below) {
+				if again := m.running(program); len(again) != 1 {
+					t.Errorf("after SIGKILL of %s: %v", killed, again)
+				}
+			}
 		}
-		if err := syscall.Kill(all[i].pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
+		for _, program := range service.chain {
+			m.killOne(t, program)
+			if name := m.untilReady(); name != service.name {
+				t.Errorf("after SIGKILL of %s %s is ready", program, name)
+			}
+			works(program)
 		}
-		if name := m.untilReady(); name != "web" {
-			t.Errorf("after SIGKILL of %s %s is ready", program, name)
-		}
-		if status, body := fetch(t, m.client("h1"), m.url("shop.localhost", "/headline.js")); status != 200 || !strings.Contains(body, "web") {
-			t.Errorf("after SIGKILL of %s: %d %.100q", program, status, body)
-		}
-		vites := slices.DeleteFunc(m.tree(), func(p running) bool { return !strings.Contains(p.command, "vite.js") })
-		if len(vites) != 2 {
-			t.Errorf("after SIGKILL of %s: %v", program, vites)
+	}
+	// What a server has started is the server's: it goes on, or ends by itself.
+	if status, body := fetch(t, m.client("h1"), m.url("shop.localhost", "/main.ts")); status != 200 { // esbuild translates it
+		t.Fatalf("main.ts: %d %.100q", status, body)
+	}
+	m.killOne(t, "sleep 100000")
+	m.killOne(t, "esbuild --service")
+	for path, want := range map[string]string{"/headline.js": "web", "/api": "api"} {
+		if status, body := fetch(t, m.client("h1"), m.url("shop.localhost", path)); status != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s after SIGKILL below the servers: %d %.100q", path, status, body)
 		}
 	}
 }
 
-// leavesNothing kills devproxy itself.
+// killOne kills the first process whose command line has a text.
+func (m *monorepo) killOne(t *testing.T, text string) {
+	t.Helper()
+	all := m.running(text)
+	if len(all) == 0 {
+		t.Fatalf("no %s runs: %v", text, m.tree())
+	}
+	if err := syscall.Kill(all[0].pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// running are the processes of the monorepo whose command line has a text, without the
+// shells that have it as an argument.
+func (m *monorepo) running(text string) []running {
+	return slices.DeleteFunc(m.tree(), func(p running) bool {
+		at := strings.Index(p.command, text)
+		return at < 0 || strings.HasSuffix(p.command[:at], "sh -c ")
+	})
+}
+
+// leavesNothing kills devproxy itself, with a process below that has left its session.
 func (m *monorepo) leavesNothing(t *testing.T) {
+	m.killOne(t, "node server.js")
+	m.untilReady()
+	if len(m.running("sleep 100000")) != 1 {
+		t.Errorf("the server has not started what it should: %v", m.tree())
+	}
 	m.stopped = true
 	if err := m.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

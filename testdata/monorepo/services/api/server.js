@@ -1,7 +1,11 @@
 // A server that asks the Go server over its public address, with TLS verified.
+import { spawn } from "node:child_process";
 import http from "node:http";
 
 const { PORT, HOST, DEVPROXY_STOCK_URL } = process.env;
+
+// As daemons of build tools do, it leaves the session (setsid) and has no parent that waits.
+spawn("sleep", ["100000"], { detached: true, stdio: "ignore" }).unref();
 
 http
   .createServer(async (request, response) => {

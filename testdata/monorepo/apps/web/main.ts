@@ -1,5 +1,5 @@
 import { headline } from "./headline.js";
 
-const show = (text) => (document.querySelector("h1").textContent = text);
+const show = (text: string) => (document.querySelector("h1")!.textContent = text);
 show(headline);
 import.meta.hot.accept("./headline.js", (next) => show(next.headline));
