@@ -190,6 +190,10 @@ func waitingPage(x *exchange, r *http.Request, found forward.Unavailable) page.P
 		servicePage(&p, state, found)
 		return p
 	}
+	if group := x.route.Answer.(*plan.Upstream).Group; group != nil {
+		containerPage(&p, group, x.generation.upstream(x.route.Answer.(*plan.Upstream)).Members())
+		return p
+	}
 	for _, process := range misplaced(x.generation, x.route, listen.ListeningProcesses()) {
 		p.Hints = append(p.Hints, fmt.Sprintf("%s. If that is your server: `upstream = %d`.", process, process.port))
 	}

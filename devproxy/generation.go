@@ -89,6 +89,8 @@ func (s *Server) build(old *generation, p *plan.Plan) *generation {
 		next.upstreams[spec.Key] = old.upstreams[spec.Key]
 		if next.upstreams[spec.Key] == nil {
 			next.upstreams[spec.Key] = s.newUpstream(spec)
+		} else {
+			next.upstreams[spec.Key].Report(spec)
 		}
 	}
 	return next

@@ -2,6 +2,8 @@ package devproxy
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,20 +25,25 @@ type Loaded struct {
 // plans it with the Env that env returns. File is what load returned, even with
 // an error.
 func Load(load func() (*hcl.File, hcl.Diagnostics, error), env func(*hcl.File) plan.Env) (l Loaded, err error) {
-	l.File, l.Diagnostics, err = load()
+	file, diags, err := load()
 	if err != nil {
-		return l, err
+		return Loaded{File: file, Diagnostics: diags}, err
 	}
-	in := env(l.File)
-	in.CheckShow = share.CheckShow
-	built, diags := plan.Build(l.File, in)
+	return planned(file, diags, env(file)), nil
+}
+
+// planned plans a file with mistakes, which may be none.
+func planned(file *hcl.File, mistakes hcl.Diagnostics, env plan.Env) Loaded {
+	l := Loaded{File: file, Diagnostics: mistakes}
+	env.CheckShow = share.CheckShow
+	built, diags := plan.Build(l.File, env)
 	l.Plan = built
 	// Where the file is wrong already, the plan's words for the same line would
 	// repeat it.
 	diags = slices.DeleteFunc(diags, func(d hcl.Diagnostic) bool { return hasErrorAt(l.Diagnostics, d.Range) })
 	l.Diagnostics = slices.Concat(l.Diagnostics, diags)
 	l.Diagnostics.Sort()
-	return l, nil
+	return l
 }
 
 func hasErrorAt(diags hcl.Diagnostics, at hcl.Range) bool {
@@ -69,8 +76,18 @@ type Project struct {
 	// Again makes Follow apply the Proxyfile although it has not changed; nil never does.
 	Again <-chan struct{}
 
-	env  plan.Env   // of the sockets that are open
-	last *plan.Plan // the last plan that was built and applied, with nothing withheld
+	// Containers returns what is known of the project's containers: the same pointer until
+	// that changes, and nil if the plan, of which parts may be withheld, uses none. It
+	// watches them as long as plans use them. Nil knows none.
+	Containers func(*plan.Plan) *plan.Containers
+	// Moved makes Follow apply the containers, without reading a file; nil never does.
+	Moved <-chan struct{}
+
+	env    plan.Env        // of the last plan that was built
+	last   *plan.Plan      // the last plan that was built and applied, with nothing withheld
+	agreed *plan.Plan      // what of last is served
+	file   *hcl.File       // of last
+	own    hcl.Diagnostics // of file
 }
 
 // Save is the outcome of one save.
@@ -92,6 +109,10 @@ type Save struct {
 	Plan *plan.Plan
 	// Withheld are the effects of Plan that Consent has left out.
 	Withheld []*plan.Effect
+	// Containers is true if no file has changed, but the containers have.
+	Containers bool
+
+	own hcl.Diagnostics // of File alone
 }
 
 // Rejected reports whether the save changed nothing because of a mistake.
@@ -101,27 +122,67 @@ func (s Save) Rejected() bool { return s.Applied == nil }
 func (p *Project) Apply() (save Save) {
 	save.At = time.Now()
 	defer func() { save.Took = time.Since(save.At) }()
+	p.env.Taken = nil
 	built, agreed, err := p.plan(&save)
 	if err == nil && built != nil {
-		err = p.register(agreed)
+		built, agreed, err = p.register(&save, built, agreed)
 	}
 	if err != nil || built == nil {
 		save.Err = err
 		p.reconsider(&save)
 		return save
 	}
-	applied, err := p.Server.Apply(agreed)
-	if err != nil {
+	p.serve(&save, built, agreed)
+	return save
+}
+
+// refresh applies the containers of the moment to the file that is served. A mistake in a
+// newer one changes nothing about that.
+func (p *Project) refresh() (save Save) {
+	save = Save{At: time.Now(), Containers: true, File: p.file, own: p.own}
+	defer func() { save.Took = time.Since(save.At) }()
+	if p.last == nil {
+		return save
+	}
+	containers := p.containers(p.agreed)
+	if containers == p.env.Containers {
+		return save
+	}
+	p.env.Containers, p.env.Taken = containers, nil
+	built, agreed, err := p.build(&save)
+	if err == nil && built != nil {
+		built, agreed, err = p.register(&save, built, agreed)
+	}
+	if err != nil || built == nil {
 		save.Err = err
 		return save
 	}
-	save.Applied, save.Plan, p.last = &applied, agreed, built
+	p.serve(&save, built, agreed)
 	return save
+}
+
+// serve applies a plan that can be served.
+func (p *Project) serve(save *Save, built, agreed *plan.Plan) {
+	applied, err := p.Server.Apply(agreed)
+	if err != nil {
+		save.Err = err
+		return
+	}
+	save.Applied, save.Plan = &applied, agreed
+	p.last, p.agreed, p.file, p.own = built, agreed, save.File, save.own
+}
+
+func (p *Project) containers(agreed *plan.Plan) *plan.Containers {
+	if p.Containers == nil {
+		return nil
+	}
+	return p.Containers(agreed)
 }
 
 // plan returns the file's plan, and what of it is agreed to; nil when the file has
 // mistakes. It loads and plans once, unless the sockets change: url() has the port
-// that is bound, which depends on the file itself.
+// that is bound, which depends on the file itself. It plans once more if the containers
+// have changed, which are not looked at before they are agreed to.
 func (p *Project) plan(save *Save) (built, agreed *plan.Plan, err error) {
 	built, agreed, err = p.load(save)
 	if err != nil || built == nil {
@@ -131,22 +192,40 @@ func (p *Project) plan(save *Save) (built, agreed *plan.Plan, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if slices.Equal(env.Bound, p.env.Bound) {
+	rebound := !slices.Equal(env.Bound, p.env.Bound)
+	p.env.Bound = env.Bound
+	containers := p.containers(agreed)
+	switch {
+	case containers != p.env.Containers:
+		p.env.Containers = containers
+		if !rebound {
+			return p.build(save)
+		}
+	case !rebound:
 		return built, agreed, nil
 	}
-	p.env = env
 	return p.load(save)
 }
 
 func (p *Project) load(save *Save) (built, agreed *plan.Plan, err error) {
-	loaded, err := Load(p.Load, func(*hcl.File) plan.Env {
-		return plan.Env{Root: p.Root, Bound: p.env.Bound}
-	})
-	save.File, save.Diagnostics = loaded.File, loaded.Diagnostics
-	if err != nil || save.Diagnostics.HasErrors() {
+	save.File, save.own, err = p.Load()
+	save.Diagnostics = save.own
+	if err != nil {
 		return nil, nil, err
 	}
-	agreed, err = p.agreed(save, loaded.Plan)
+	return p.build(save)
+}
+
+// build plans the file of save.
+func (p *Project) build(save *Save) (built, agreed *plan.Plan, err error) {
+	env := p.env
+	env.Root = p.Root
+	loaded := planned(save.File, save.own, env)
+	save.Diagnostics = loaded.Diagnostics
+	if save.Diagnostics.HasErrors() {
+		return nil, nil, nil
+	}
+	agreed, err = p.consented(save, loaded.Plan)
 	return loaded.Plan, agreed, err
 }
 
@@ -156,25 +235,53 @@ func (p *Project) reconsider(save *Save) {
 	if p.last == nil {
 		return
 	}
-	agreed, err := p.agreed(save, p.last)
+	agreed, err := p.consented(save, p.last)
 	if err != nil || agreed == p.last {
 		return
 	}
 	if _, err := p.Server.Apply(agreed); err == nil {
-		save.Plan = agreed
+		save.Plan, p.agreed = agreed, agreed
+		p.containers(agreed) // which may not be watched any longer
 	}
 }
 
-func (p *Project) register(next *plan.Plan) error {
+// NameError is the error of a name that another project serves.
+type NameError struct {
+	Name string
+	Err  error // for people
+}
+
+func (e *NameError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *NameError) Unwrap() error { return e.Err }
+
+// register gets the names of a plan. It plans again without a name that only the labels
+// of containers have, if another project has it.
+func (p *Project) register(save *Save, built, next *plan.Plan) (*plan.Plan, *plan.Plan, error) {
 	if p.Register == nil {
-		return nil
+		return built, next, nil
 	}
-	return p.Register(next)
+	for {
+		err := p.Register(next)
+		taken, is := errors.AsType[*NameError](err)
+		if !is || !slices.ContainsFunc(next.Hosts(), func(h *plan.Host) bool { return h.Labelled && h.Name == taken.Name }) {
+			return built, next, err
+		}
+		p.env.Taken = maps.Clone(p.env.Taken)
+		if p.env.Taken == nil {
+			p.env.Taken = map[string]string{}
+		}
+		p.env.Taken[taken.Name] = taken.Error()
+		if built, next, err = p.build(save); err != nil || built == nil {
+			return nil, nil, err
+		}
+	}
 }
 
-// agreed returns the part of a plan that may be served. It notes in save what
+// consented returns the part of a plan that may be served. It notes in save what
 // it leaves out.
-func (p *Project) agreed(save *Save, built *plan.Plan) (*plan.Plan, error) {
+func (p *Project) consented(save *Save, built *plan.Plan) (*plan.Plan, error) {
 	save.Withheld = nil
 	if p.Consent == nil {
 		return built, nil
@@ -207,6 +314,11 @@ func (p *Project) Follow(ctx context.Context, first Save, report func(Save), not
 			return
 		case <-watcher.Changes():
 		case <-p.Again:
+		case <-p.Moved:
+			if save := p.refresh(); save.Applied != nil || save.Err != nil {
+				report(save)
+			}
+			continue
 		}
 		save := p.Apply()
 		watcher.Set(watched(save.File))

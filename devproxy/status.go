@@ -37,6 +37,9 @@ func (s *Server) Worktree() *control.Worktree {
 
 func (s *Server) newUpstream(spec *plan.Upstream) *forward.Upstream {
 	opts := forward.Options{Instance: s.instance, Clients: &s.clients, Memory: s.memory, Dial: s.dial}
+	if spec.Group != nil && spec.Group.Absent != "" {
+		return forward.New(spec, opts) // a Save tells who has started and stopped
+	}
 	if s.opts.OnState != nil {
 		opts.OnState = func(state forward.State) {
 			s.opts.OnState(StateChange{Upstream: spec.Text, Up: state.Up, At: state.Since, After: state.After, Detail: refusals(state)})
@@ -111,7 +114,7 @@ func (g *generation) routeStatus(route *plan.Route, processes func() []listen.Pr
 		return status
 	}
 	state := g.upstream(spec).State()
-	if len(spec.Members)+len(spec.Fallback) > 1 || spec.Health != nil {
+	if len(spec.Members)+len(spec.Fallback) > 1 || spec.Health != nil || spec.Group != nil && spec.Group.Absent == "" {
 		for _, m := range g.upstream(spec).Members() {
 			member := memberStatus(m)
 			member.Detail = mask.Text(member.Detail)

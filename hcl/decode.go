@@ -150,6 +150,7 @@ func (d *decoder) decodeRoot(root *block) {
 	for _, b := range root.only("share") {
 		d.decodeShare(b)
 	}
+	d.decodeDiscover(root)
 }
 
 // noteOrigin notes that a host leads to a service, if its upstream is one. The values of
@@ -245,7 +246,7 @@ func (d *decoder) check(root *block) {
 	d.findSecondNames()
 	d.checkPorts()
 	d.checkDependencies()
-	if len(d.file.Hosts) == 0 && !root.damaged && !d.diags.HasErrors() {
+	if len(d.file.Hosts) == 0 && (d.file.Discover == "" || d.file.Domain == "") && !root.damaged && !d.diags.HasErrors() {
 		d.reportNoHost()
 	}
 	if d.diags.HasErrors() {
@@ -268,6 +269,10 @@ func (d *decoder) reportNoHost() {
 		name = names[0]
 	}
 	at := d.at(Range{File: name})
+	if d.file.Discover != "" {
+		d.at(d.file.DiscoverRange).errorf(`add domain = "shop.localhost", below which containers get their hosts; or host "shop.localhost" { upstream = 5173 }`, "%s has no host and no domain", name)
+		return
+	}
 	if isBlank(d.file.Sources[name]) {
 		at.errorf("write "+smallestFor(newFolder(d.file.Dir, nil))+"; or delete the file and run devproxy init", "%s is empty", name)
 		return

@@ -30,6 +30,9 @@ type File struct {
 	// the names that the file has.
 	Relocation *Relocation
 	Listen     Listen
+	// Discover is DiscoverDocker if containers get routes by their labels; else empty.
+	Discover      string
+	DiscoverRange Range
 	// Share is the share block; nil without one.
 	Share *Share
 	Hosts []*Host
@@ -250,7 +253,8 @@ type Simulate struct {
 
 // Upstream is the value of an upstream attribute.
 type Upstream struct {
-	// Members has at least one element. Service says how they are balanced.
+	// Members has at least one element, or none if Service has a Container. Service says
+	// how they are balanced.
 	Members []Member
 	// Service is the service that the value refers to; nil for addresses.
 	Service *Service
@@ -310,6 +314,8 @@ type Service struct {
 	Fallback *Upstream
 	// Command is how devproxy runs the service; nil for one that it does not run.
 	Command *Command
+	// Container is set if the members are containers; nil for addresses.
+	Container *Container
 	// Range is the block's header: service "NAME".
 	Range Range
 }

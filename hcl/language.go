@@ -27,7 +27,7 @@ type kind struct {
 // file. The tables of the decoders say which attributes there are.
 func kinds() map[string]kind {
 	return map[string]kind{
-		"":        {name: "the Proxyfile", attrs: []string{"domain", "worktree"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
+		"":        {name: "the Proxyfile", attrs: []string{"domain", "worktree", "discover"}, blocks: []string{"host", "service", "locals", "listen", "tcp", "udp", "share"}},
 		"locals":  {name: "locals", free: true},
 		"listen":  {name: "listen", attrs: entryNames(listenEntries())},
 		"host":    {label: "name", attrs: slices.Concat(settings(), entryNames(hostEntries())), blocks: []string{"route"}},
@@ -96,6 +96,7 @@ func isShown(attribute string) bool {
 		"https", "http", "timeout", "hold", "expires", "max_body", "max_concurrent", "rate_limit", "cache", "simulate", "balance",
 		"domain", "hosts", "name", "relay",
 		"depends_on", "restart", "stop",
+		"container", "discover",
 	}, attribute)
 }
 
@@ -107,7 +108,7 @@ func attributeExamples() map[string]string {
 		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "max_concurrent": "max_concurrent = 2", "balance": `balance = "least_conn"`,
 		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
 		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`,
-		"worktree": "worktree = false",
+		"worktree": "worktree = false", "discover": `discover = "docker"`, "container": `container = "api"`,
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // serviceEntries are the attributes of a service, except for those that go with command.
-// All but upstream and command are taken from another service if upstream is one; null
+// All but upstream, command and container are taken from another service if upstream is one; null
 // undoes that.
 func serviceEntries() []entry[Service] {
 	return []entry[Service]{
@@ -33,6 +33,7 @@ func serviceEntries() []entry[Service] {
 		{name: "hold", null: true, decode: func(f field, s *Service) { s.Hold = f.nonNegative() }},
 		{name: "timeout", null: true, decode: func(f field, s *Service) { s.Timeout = f.nonNegative() }},
 		{name: "command"},
+		{name: "container"},
 	}
 }
 
@@ -73,6 +74,14 @@ func (d *decoder) addService(b *block) {
 
 func (d *decoder) decodeService(b *block) *Service {
 	service := &Service{Balance: BalanceRoundRobin}
+	if f, present := d.get(b, "container"); present {
+		if service.Container = d.decodeContainer(b, f); service.Container != nil {
+			service.Upstream = &Upstream{Text: service.Container.String(), Range: f.at()}
+		}
+		service.Name, service.Range = b.label, b.header
+		decodeBlock(d.scope, b, serviceEntries(), service)
+		return service
+	}
 	f, present := d.get(b, "upstream")
 	asked := uint16(0) // where a command is asked to listen
 	switch {
@@ -86,7 +95,7 @@ func (d *decoder) decodeService(b *block) *Service {
 		member.Range = b.header
 		service.Upstream = &Upstream{Members: []Member{*member}, Text: strconv.Itoa(int(actual)), Range: b.header}
 	case !b.damaged:
-		d.at(b.header).errorf(`write upstream = 3000 for a server that you start, or command = "pnpm dev" for one that devproxy starts`,
+		d.at(b.header).errorf(`write upstream = 3000 for a server that you start, command = "pnpm dev" for one that devproxy starts, or container = "api" for one of compose`,
 			"%s has no upstream and no command", b.title())
 	}
 	if u := service.Upstream; u != nil && u.Service != nil {

@@ -19,6 +19,9 @@ func decodeUpstream(v value) *Upstream {
 		return nil
 	}
 	u := &Upstream{Text: v.written(), Range: v.at(), Service: serviceOf(v.Value)}
+	if u.Service != nil && u.Service.Container != nil {
+		return u
+	}
 	for _, element := range v.oneOrMore("write [3000, 3001]", "upstream has no addresses") {
 		u.Members = append(u.Members, decodeMembers(element)...)
 	}
@@ -36,6 +39,10 @@ func decodeMembers(v value) []Member {
 	if service := serviceOf(v.Value); service != nil {
 		if service.Upstream == nil {
 			return nil // its mistake was reported in the service
+		}
+		if service.Container != nil {
+			v.errorf("remove the others, and the brackets: service."+service.Name, "containers can't be in a list with other addresses")
+			return nil
 		}
 		return chosenMembers(service, v)
 	}

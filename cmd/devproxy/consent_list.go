@@ -13,6 +13,13 @@ import (
 // commandsNote follows a list of effects with commands.
 const commandsNote = "A command runs as you. One such as `pnpm dev` runs whatever package.json says, today and after every pull."
 
+// containersNote follows a list of effects with containers, labelsNote one with routes for
+// them.
+const (
+	containersNote = "Who can use the API of Docker or Podman can do everything on this machine. devproxy reads from it which containers there are, and changes nothing."
+	labelsNote     = "Containers of this project get hosts and routes by their labels, today and after every change of the compose file."
+)
+
 // effectsTitle is the line before a list of effects.
 const effectsTitle = "This Proxyfile reaches outside its project:"
 
@@ -43,5 +50,11 @@ func (s *streams) listEffects(w io.Writer, effects []*plan.Effect, mark func(*pl
 	}
 	if slices.Contains(kinds, string(plan.KindCommand)) {
 		s.hang(w, "", 0, commandsNote)
+	}
+	if slices.Contains(kinds, string(plan.KindContainers)) {
+		s.hang(w, "", 0, containersNote)
+	}
+	if slices.ContainsFunc(effects, func(e *plan.Effect) bool { return e.Target == plan.ContainersByLabels }) {
+		s.hang(w, "", 0, labelsNote)
 	}
 }

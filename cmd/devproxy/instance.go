@@ -62,6 +62,7 @@ type instance struct {
 	dev         *innerRelay      // nil until a share goes through it
 	consent     *upConsent
 	services    *services
+	containers  *containers
 	mask        *atomic.Pointer[hcl.Mask] // of everything printed
 
 	queue    chan func() error // the tasks of the loop, in order
@@ -106,6 +107,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	in.log = newLog(in.report.errors(), opts.verbose && !opts.json)
 	in.exchanges = make(inspect.Recorder, exchangeBuffer)
 	in.services = newServices(in)
+	in.containers = newContainers(src.folder)
 	in.server = devproxy.New(devproxy.Options{
 		Recorder: in.exchanges,
 		OnState:  in.stateChanged,
@@ -121,12 +123,16 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 		Bind:     func(file *hcl.File) (plan.Env, error) { return in.bind(ctx, file) },
 		Register: func(next *plan.Plan) error { return in.register(ctx, next) },
 		Again:    in.services.again,
+
+		Containers: in.containers.of,
+		Moved:      in.containers.moved,
 	}
 	return in, nil
 }
 
 // close releases what openInstance took.
 func (in *instance) close() {
+	in.containers.close()
 	in.server.Close()
 	if in.sockets != nil {
 		_ = in.sockets.Close() // sockets have nothing to lose
@@ -351,6 +357,9 @@ func (in *instance) run(ctx context.Context, first devproxy.Save) error {
 		in.ready(ctx, first)
 		if len(first.Withheld) > 0 {
 			in.report.emit(newConsentEvent(first.Withheld, servingPartial))
+		}
+		for _, e := range in.containers.begin(first.Plan) {
+			in.report.emit(e)
 		}
 		in.forgetStates()
 		if !in.opts.share {

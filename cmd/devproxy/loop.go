@@ -13,6 +13,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
 
@@ -65,6 +66,10 @@ func (in *instance) say(text string) {
 
 // saved prints the outcome of a save, unless it changed nothing or only moved lines.
 func (in *instance) saved(ctx context.Context, save devproxy.Save) {
+	if save.Containers {
+		in.containersMoved(ctx, save)
+		return
+	}
 	in.conceal(save)
 	recovered := in.status.saved(save)
 	if save.Plan != nil {
@@ -84,11 +89,36 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	default:
 		in.report.unchanged(save.At)
 	}
+	if save.Plan != nil {
+		in.tellContainers(save.Plan)
+	}
 	if save.Plan != nil && len(save.Withheld) > 0 {
 		in.report.emit(newConsentEvent(save.Withheld, servingPartial))
 	}
 	if !save.Rejected() && (!slices.Equal(in.printed, in.addrs()) || in.domain != in.movedTo()) {
 		in.ready(ctx, save) // the ports have changed, or the branch of the worktree
+	}
+}
+
+// containersMoved prints what a change of containers has changed.
+func (in *instance) containersMoved(ctx context.Context, save devproxy.Save) {
+	if save.Rejected() {
+		if save.Err != nil {
+			in.report.say("a change of containers is not served: " + printable(save.Err.Error()))
+		}
+		return
+	}
+	in.sharer.Follow(save.Plan)
+	in.services.apply(save.Plan)
+	if in.opts.json && !save.Applied.Changes.Empty() {
+		in.report.emit(newApplied(save))
+	}
+	in.tellContainers(save.Plan)
+}
+
+func (in *instance) tellContainers(p *plan.Plan) {
+	for _, e := range in.containers.changed(p) {
+		in.report.emit(e)
 	}
 }
 
@@ -234,6 +264,7 @@ func (st *status) now() control.Status {
 		current.Share = &share
 	}
 	current.Services = in.services.status()
+	current.Engine = in.containers.status()
 	current.Log = in.report.logPath()
 	st.mu.Lock()
 	defer st.mu.Unlock()

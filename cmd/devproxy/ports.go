@@ -61,7 +61,11 @@ func (in *instance) register(ctx context.Context, p *plan.Plan) error {
 			names = append(names, n)
 		}
 	}
-	return takenError(in.sockets.Register(ctx, names))
+	err := in.sockets.Register(ctx, names)
+	if taken, ok := errors.AsType[*front.TakenError](err); ok {
+		return &devproxy.NameError{Name: taken.First.Name, Err: takenError(err)}
+	}
+	return err
 }
 
 // lostText says what has become of this project on the shared ports.

@@ -34,6 +34,7 @@ func scriptParams(dir string) testscript.Params {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			env.Values[forwardersKey{}] = forwarders{}
+			env.Values[enginesKey{}] = &scriptEngine{}
 			env.Setenv("HOME", env.WorkDir+"/home")
 			env.Setenv("DEVPROXY_HOME", env.WorkDir+"/home/.devproxy")
 			env.Setenv("XDG_RUNTIME_DIR", env.WorkDir+"/run")
@@ -59,6 +60,7 @@ func scriptParams(dir string) testscript.Params {
 			"share":   scriptShare,
 			"forward": scriptForward,
 			"issue":   scriptIssue,
+			"engine":  scriptContainers,
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,8 @@ type Status struct {
 	Services []Service `json:"services,omitempty"`
 	// Worktree is the linked git worktree whose hosts have moved, if there is one.
 	Worktree *Worktree `json:"worktree,omitempty"`
+	// Engine runs the containers that the plan uses, if it uses any.
+	Engine *Engine `json:"engine,omitempty"`
 	// Log is the log file of an instance in the background.
 	Log string `json:"log,omitempty"`
 	// Error is why the instance did not answer. Only Folder, PID and Started are
@@ -44,6 +47,31 @@ type Worktree struct {
 	Repository string `json:"repository"` // the folder of the main worktree, or of the bare repository
 	From       string `json:"from"`       // the domain in the Proxyfile: "shop.localhost"
 	Domain     string `json:"domain"`     // where that has moved: "fix-ui.shop.localhost"
+}
+
+// Engine is the program that runs containers.
+type Engine struct {
+	Name    string `json:"name,omitempty"`    // "Docker"; empty until it has answered
+	Version string `json:"version,omitempty"` // "28.2.2"
+	Address string `json:"address,omitempty"` // "unix:///var/run/docker.sock"; empty if none was found
+	Source  string `json:"source,omitempty"`  // what named the address: "DOCKER_HOST"
+	// Error says why it does not answer, and Fix what helps.
+	Error string `json:"error,omitempty"`
+	Fix   string `json:"fix,omitempty"`
+}
+
+// Text describes the engine: "Docker 28.2.2, unix:///var/run/docker.sock".
+func (e Engine) Text() string {
+	text := strings.TrimSpace(e.Name + " " + e.Version)
+	switch {
+	case e.Error != "":
+		text = e.Error
+	case text == "":
+		text = "the container engine has not answered yet"
+	case e.Address != "":
+		text += ", " + e.Address
+	}
+	return text
 }
 
 // Host is a served host.

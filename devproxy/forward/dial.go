@@ -155,6 +155,9 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 
 // dialAddr connects to one address. It repeats a dial to loopback that gets no answer.
 func (d *dialer) dialAddr(ctx context.Context, addr string) (net.Conn, error) {
+	if d.network == plan.NetworkNone {
+		return nil, &absentError{addr}
+	}
 	if !isLoopback(addr) {
 		return d.dial(ctx, d.network, addr)
 	}
@@ -167,6 +170,18 @@ func (d *dialer) dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 		}
 	}
 }
+
+// absentError is the error of a connection to containers of which none can be connected
+// to. It counts as a refused connection: requests are held until the plan has changed.
+type absentError struct{ text string }
+
+func (e *absentError) Error() string { return e.text }
+
+// NotReady tells the error apart from that of a port on which nothing listens.
+func (e *absentError) NotReady() bool { return true }
+
+// Unwrap returns the error of a refused connection.
+func (e *absentError) Unwrap() error { return neterror.ErrRefused }
 
 // errLinkChanged is the error of a socket behind a link that has changed since the
 // Proxyfile was read: no one has agreed to where it leads now.

@@ -107,6 +107,28 @@ func (c *checks) accepts(status int) bool {
 	return status >= http.StatusOK && status < http.StatusBadRequest
 }
 
+// unhealthyLocked reports whether a check of devproxy or of the container's engine fails.
+func (m *member) unhealthyLocked() bool { return m.health == Unhealthy || m.reported != "" }
+
+// Report takes over what the engine of containers says about the health of the members.
+// spec has the key of the one that u was made for.
+func (u *Upstream) Report(spec *plan.Upstream) {
+	s := u.members
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.shared {
+		i := slices.IndexFunc(spec.Members, func(other plan.Member) bool { return slices.Equal(other.Addrs, m.Addrs) })
+		if i < 0 || spec.Members[i].Unhealthy == m.reported {
+			continue
+		}
+		if m.reported = spec.Members[i].Unhealthy; !m.unhealthyLocked() {
+			m.backSince = time.Now()
+			m.rest, m.restUntil = 0, time.Time{}
+		}
+	}
+	s.moveWaitingLocked()
+}
+
 // noteCheck records the result of one check of m; an empty why is a success.
 func (s *members) noteCheck(m *member, rule *plan.Health, why string) {
 	s.mu.Lock()
@@ -168,7 +190,7 @@ func (s *members) forget(m *member, a *attempt) {
 // another member can take the requests.
 func (s *members) moveWaitingLocked() {
 	for _, m := range s.shared {
-		if m.health != Unhealthy || !s.hasBetterLocked(m) {
+		if !m.unhealthyLocked() || !s.hasBetterLocked(m) {
 			continue
 		}
 		for a := range m.waiting {
@@ -182,6 +204,6 @@ func (s *members) moveWaitingLocked() {
 // hasBetterLocked reports whether another member can be used instead of m.
 func (s *members) hasBetterLocked(m *member) bool {
 	return len(s.fallback) > 0 || slices.ContainsFunc(s.shared, func(other *member) bool {
-		return other != m && other.health != Unhealthy && (!other.known || other.up)
+		return other != m && !other.unhealthyLocked() && (!other.known || other.up)
 	})
 }

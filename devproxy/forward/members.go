@@ -76,6 +76,7 @@ type memberStatus struct {
 	turn      float64   // of the smooth weighted round robin
 	away      bool      // takes no part in it
 
+	reported     string // why the engine of its container calls it unhealthy; empty if it does not
 	health       Health
 	healthSince  time.Time
 	why          string                // it is unhealthy
@@ -98,6 +99,7 @@ func newMembers(spec *plan.Upstream, opts Options) *members {
 
 func (s *members) newMember(spec plan.Member, dial dialFunc, fallback bool) *member {
 	m := &member{Member: spec, members: s, fallback: fallback}
+	m.reported = spec.Unhealthy
 	m.logins.by, m.waiting = map[any]*login{}, map[*attempt]struct{}{}
 	m.dialer = dialer{dial: dial, network: spec.Network, addrs: spec.Addrs, within: spec.Within}
 	m.pooled, m.single, m.upgrades = newPooled(m, &m.conns), newSingle(m, false), newSingle(m, true)
@@ -146,7 +148,7 @@ func (m *member) connect(ctx context.Context) (net.Conn, error) {
 // urlHost names a member in URLs, by which net/http tells hosts apart. It is sent
 // only where no Host is known.
 func urlHost(m *plan.Member) string {
-	if m.Network == "unix" {
+	if m.Network != "tcp" {
 		return "localhost"
 	}
 	return m.Addrs[0]
@@ -193,7 +195,7 @@ const (
 
 // awayLocked is the rank of m for every request.
 func (m *member) awayLocked(now time.Time) int {
-	return rankResting*boolToInt(now.Before(m.restUntil)) + rankUnhealthy*boolToInt(m.health == Unhealthy)
+	return rankResting*boolToInt(now.Before(m.restUntil)) + rankUnhealthy*boolToInt(m.unhealthyLocked())
 }
 
 // balancedLocked orders the members as balance says, whatever their status.

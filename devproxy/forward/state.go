@@ -44,7 +44,8 @@ type MemberState struct {
 	Known, Up bool
 	// Refused are the addresses of the last dial; nil when Up.
 	Refused []Attempt
-	// Health is Unknown for members without a health check.
+	// Health is Unknown for members without a health check. Those of containers are
+	// Unhealthy if their engine says so.
 	Health Health
 	// Why it is unhealthy: "GET /healthz returned 503". Empty otherwise.
 	Why string
@@ -70,8 +71,12 @@ func (u *Upstream) Members() []MemberState {
 	defer u.members.mu.Unlock()
 	var states []MemberState
 	for _, m := range u.members.all() {
+		health, why := m.health, m.why
+		if health != Unhealthy && m.reported != "" {
+			health, why = Unhealthy, m.reported
+		}
 		states = append(states, MemberState{
-			Text: m.Text, Known: m.known, Up: m.up, Refused: m.failed, Health: m.health, Why: m.why,
+			Text: m.Text, Known: m.known, Up: m.up, Refused: m.failed, Health: health, Why: why,
 			Active: int(m.active.Load()), Fallback: m.fallback,
 		})
 	}
@@ -84,7 +89,7 @@ func (s *members) noteDial(m *member, failed []Attempt, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now, up := time.Now(), failed == nil
-	if m.known && !m.up && up && m.health != Unhealthy {
+	if m.known && !m.up && up && !m.unhealthyLocked() {
 		m.backSince = now
 	}
 	m.known, m.up, m.failed = true, up, failed

@@ -116,6 +116,9 @@ func (p *Page) project(answer control.Answer) project {
 	if status.Worktree != nil {
 		shown.Facts += ", worktree " + status.Worktree.Name
 	}
+	if status.Engine != nil {
+		shown.Facts += ", " + status.Engine.Text()
+	}
 	if status.Version != p.opts.Version {
 		shown.Facts += ", devproxy " + status.Version
 	}

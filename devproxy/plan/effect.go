@@ -35,6 +35,8 @@ type Effect struct {
 	share  bool            // only when the project is shared
 	// commands are the services whose command it is, by name.
 	commands map[string]bool
+	// engine is true for KindContainers, which is about its routes only.
+	engine bool
 }
 
 // Kind is the way in which an effect reaches outside.
@@ -44,6 +46,7 @@ type Kind string
 const (
 	KindFiles          Kind = "files"           // a folder outside the project is served
 	KindCommand        Kind = "command"         // a command is run
+	KindContainers     Kind = "containers"      // the API of a container engine is read
 	KindSocket         Kind = "unix socket"     // a unix socket outside the project is connected to
 	KindUpstream       Kind = "upstream"        // another machine is connected to
 	KindCORS           Kind = "cors"            // pages of another origin may read responses
@@ -138,7 +141,7 @@ func (p *Plan) EffectsOf(r *Route) []*Effect {
 // service is left out. Effects of shares stay: the user is asked about them when sharing. It
 // returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
-	rest := &Plan{share: p.share, mask: p.mask, relocation: p.relocation}
+	rest := &Plan{share: p.share, mask: p.mask, relocation: p.relocation, notes: p.notes}
 	var gone []*Effect
 	for _, e := range p.effects {
 		if !e.share && denied(e) {
@@ -176,7 +179,7 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next.Host = host
 	w := &Withheld{}
 	for _, e := range gone {
-		if e.routes[r.ID] || len(e.routes) == 0 && e.alias == "" && e.commands == nil {
+		if e.routes[r.ID] || len(e.routes) == 0 && e.alias == "" && e.commands == nil && !e.engine {
 			w.Effects = append(w.Effects, e)
 		}
 	}

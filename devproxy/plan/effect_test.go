@@ -249,6 +249,8 @@ func TestEverySink(t *testing.T) {
 	}
 	files := map[string]string{
 		"domain":                  "domain = " + secret + " == \"a\" ? \"localhost\" : \"shop.localhost\"\n" + inHost(""),
+		"discover":                "discover = " + secret + " == \"a\" ? \"docker\" : null\n" + inHost(""),
+		"service.container":       inService("container = { service = \"api\", port = strlen(" + secret + ") }"),
 		"worktree":                "worktree = " + secret + " == \"a\"\n" + inHost(""),
 		"listen.https":            "listen { https = env(\"PORT\") }\n" + inHost(""), // the language refuses a computed one
 		"listen.http":             "listen { http = tonumber(env(\"PORT\")) + 1 }\n" + inHost(""),

@@ -158,6 +158,9 @@ func (c *effects) files(r *Route, f *hcl.Files) {
 // upstream adds the connected upstream, and the values of the environment that
 // it is sent.
 func (c *effects) upstream(r *Route, s *hcl.Settings, w *hcl.Route) {
+	for i, container := range reachedContainers(s.Upstream) {
+		c.sends(r, Effect{Target: Here}, s, w, i == 0 && s.Upstream.Service.Container == container)
+	}
 	for i, m := range reached(s.Upstream) {
 		to := c.member(m)
 		if to.Kind != "" {
@@ -166,18 +169,37 @@ func (c *effects) upstream(r *Route, s *hcl.Settings, w *hcl.Route) {
 		} else {
 			c.setting(r, m.Flow)
 		}
-		sends := func(kind Kind, f hcl.Flow) {
-			c.flow(Effect{Kind: kind, Target: to.Target, Resolved: to.Resolved}, f, r)
+		c.sends(r, to, s, w, i < len(s.Upstream.Members)) // fallbacks have no health checks
+	}
+}
+
+// sends adds the values of the environment that a route sends to one of its upstreams.
+func (c *effects) sends(r *Route, to Effect, s *hcl.Settings, w *hcl.Route, checked bool) {
+	flow := func(kind Kind, f hcl.Flow) {
+		c.flow(Effect{Kind: kind, Target: to.Target, Resolved: to.Resolved}, f, r)
+	}
+	for _, name := range sortedNames(s.RequestFlows) {
+		flow(KindRequestHeader, s.RequestFlows[name])
+	}
+	flow(KindRewrite, w.RewriteFlow)
+	if service := s.Upstream.Service; checked && service != nil && service.Health != nil {
+		flow(KindHealth, service.Health.Flow)
+	}
+}
+
+// reachedContainers returns the containers that an upstream may connect to, fallbacks
+// included.
+func reachedContainers(u *hcl.Upstream) []*hcl.Container {
+	var all []*hcl.Container
+	for s := u.Service; s != nil; s = s.Fallback.Service {
+		if s.Container != nil {
+			all = append(all, s.Container)
 		}
-		for _, name := range sortedNames(s.RequestFlows) {
-			sends(KindRequestHeader, s.RequestFlows[name])
-		}
-		sends(KindRewrite, w.RewriteFlow)
-		checked := i < len(s.Upstream.Members) // fallbacks have no health checks
-		if service := s.Upstream.Service; checked && service != nil && service.Health != nil {
-			sends(KindHealth, service.Health.Flow)
+		if s.Fallback == nil {
+			break
 		}
 	}
+	return all
 }
 
 // reached returns all members that an upstream may connect to, fallbacks included.

@@ -21,6 +21,7 @@ type Plan struct {
 	share *Share // nil in a plan that Build has not made
 	// services are those that have a command.
 	services []*Service
+	notes    []Note
 
 	effects    []*Effect
 	mask       *hcl.Mask
@@ -71,6 +72,10 @@ type Host struct {
 	// fewer stars before more, exact before prefix, more conditions before fewer.
 	Routes []*Route
 	Source Source
+
+	// Labelled is true for a host that only the labels of containers name. Its Source is
+	// the line with discover.
+	Labelled bool
 
 	sources map[string]Source // where Name and each of Aliases is written first
 	tree    tree              // of Routes
@@ -135,6 +140,11 @@ type Env struct {
 	// Root is the project's folder, with links resolved. Everything below it is
 	// inside the project. Empty means the folder of the Proxyfile.
 	Root string
+	// Containers are those of the project; nil until they are known.
+	Containers *Containers
+	// Taken are names that labels must not use, since another project has them, each
+	// with the reason as a person is told.
+	Taken map[string]string
 }
 
 // Build makes the plan of a checked file. Its diagnostics are those that only
@@ -143,14 +153,34 @@ type Env struct {
 // looked at, but must not be served. Equal files and environments make equal
 // plans.
 func Build(file *hcl.File, env Env) (*Plan, hcl.Diagnostics) {
+	p, diags := buildFrom(file, env, true)
+	if len(p.labelledRoutes()) == 0 || !diags.HasErrors() {
+		return p, withoutLabels(diags, file)
+	}
+	// Labels must not break the plan of the file.
+	without, rest := buildFrom(file, env, false)
+	if !rest.HasErrors() {
+		without.notes = append(without.notes, Note{Text: "labels are not used: " + firstError(diags)})
+	}
+	return without, rest
+}
+
+// buildFrom is Build. Labels of containers are used only with labels.
+func buildFrom(file *hcl.File, env Env, labels bool) (*Plan, hcl.Diagnostics) {
+	var found labelled
+	if labels {
+		found = readLabels(file, env)
+		file = found.file
+	}
 	root := cmp.Or(env.Root, file.RealDir, file.Dir)
-	b := builder{file: file, env: env, redirects: map[*Route]hcl.Range{}, effects: newEffects(file, root)}
-	p := &Plan{mask: file.Mask, relocation: file.Relocation, hosts: mapped(file.Hosts, b.host)}
+	b := builder{file: file, env: env, redirects: map[*Route]hcl.Range{}, effects: newEffects(file, root), labelled: found.services, labelledHosts: found.hosts}
+	p := &Plan{notes: found.notes, mask: file.Mask, relocation: file.Relocation, hosts: mapped(file.Hosts, b.host)}
 	p.table = newTable(p.hosts)
 	b.findLoops(p)
 	p.share = b.share()
 	p.services = b.services()
 	b.effects.commands(p.services)
+	b.effects.containers(p.labelledRoutes())
 	b.effects.sharing()
 	b.effects.rest(p.routes())
 	p.effects = b.effects.all
@@ -165,10 +195,14 @@ type builder struct {
 	effects *effects
 	// redirects are the routes that redirect, with where that is written.
 	redirects map[*Route]hcl.Range
+	// labelled are the services that labels of containers make, with their containers;
+	// labelledHosts are the hosts.
+	labelled      map[*hcl.Service][]Container
+	labelledHosts map[*hcl.Host]bool
 }
 
 func (b *builder) host(h *hcl.Host) *Host {
-	host := &Host{Name: h.Name.Value, Folder: b.file.Dir, Source: b.source(h.Range)}
+	host := &Host{Name: h.Name.Value, Folder: b.file.Dir, Source: b.source(h.Range), Labelled: b.labelledHosts[h]}
 	host.sources = map[string]Source{host.Name: b.source(h.Name.Range)}
 	for _, alias := range h.Aliases {
 		host.Aliases = append(host.Aliases, alias.Value)

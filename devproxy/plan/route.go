@@ -49,8 +49,10 @@ type Route struct {
 	// meets them. It has at most one of each type. See SettingOf.
 	Around []Setting
 
-	// Source is the line that gives the route its answer.
-	Source Source
+	// Source is the line that gives the route its answer. Labelled is true if that is
+	// the line with discover: labels of containers have made the route.
+	Source   Source
+	Labelled bool
 
 	// guard and effect number the routes of a host: routes with equal guards let
 	// in the same clients, and routes with equal effects treat a request alike.
@@ -240,6 +242,12 @@ func asText(values ...any) string {
 // an answer.
 func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 	s := inherit(&h.Settings, &w.Settings)
+	labelled := false
+	if s.Upstream != nil && s.Upstream.Service != nil {
+		if _, labelled = b.labelled[s.Upstream.Service]; labelled {
+			withoutEnvironment(&s)
+		}
+	}
 	at := answerRange(&s)
 	if at == nil {
 		b.errorf(w.Range, "add one of them", "route %q has no upstream, files, redirect or respond", w.Path)
@@ -251,7 +259,9 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 		ResponseHeaders: headers(s.ResponseHeaders),
 		Hold:            DefaultHold,
 		Source:          b.source(*at),
+		Labelled:        labelled,
 	}
+
 	if s.Timeout != nil {
 		r.Timeout = *s.Timeout
 	}

@@ -393,6 +393,7 @@ type sink struct {
 var sinks = map[string]sink{
 	"aliases":          {kinds: []Kind{KindHostName}},
 	"command":          {kinds: []Kind{KindCommand}},
+	"container":        {why: "the name of a service and its port, never sent"},
 	"cors":             {kinds: []Kind{KindCORS}},
 	"dir":              {kinds: []Kind{KindCommand}},
 	"domain":           {kinds: []Kind{KindShare}},
@@ -432,6 +433,7 @@ var sinks = map[string]sink{
 	"cache":           {why: "true, false or a size"},
 	"compress":        {why: "true or false"},
 	"depends_on":      {why: "names of services"},
+	"discover":        {why: "one word"},
 	"exact":           {why: "true or false"},
 	"forwarded_proto": {why: "one of two words"},
 	"hold":            {why: "a time"},

@@ -26,6 +26,8 @@ type Upstream struct {
 	// Fallback are the addresses that are tried, in order, when no member
 	// answers. They are part of Key.
 	Fallback []Member
+	// Group is set if Members are containers; else nil. It is not part of Key.
+	Group *Group
 }
 
 // Balance is how requests are spread over members.
@@ -70,7 +72,7 @@ const (
 // Member is one address of an upstream.
 type Member struct {
 	Scheme Scheme
-	// Network is "tcp" or "unix". Addrs are dialled in order until one
+	// Network is "tcp", "unix" or NetworkNone. Addrs are dialled in order until one
 	// answers: "127.0.0.1:5173" and "[::1]:5173" for a port, a path for unix.
 	Network string
 	Addrs   []string
@@ -86,6 +88,9 @@ type Member struct {
 	// Within is the folder, with links resolved, that a unix socket must stay in,
 	// or its own real path; empty for tcp.
 	Within string
+	// Unhealthy says why the engine of a container calls it unhealthy; empty for any other
+	// member. It is not part of an upstream's key: it changes while connections stay.
+	Unhealthy string
 }
 
 // LocalPort returns the port of m, a port of this machine; 0 for any other member.
@@ -156,20 +161,32 @@ func textOf(members []Member) string {
 // of this machine are left to the dialler. authority is the Host that the route
 // sets, or empty.
 func (b *builder) upstream(u *hcl.Upstream, authority string, skipVerify bool) *Upstream {
-	up := &Upstream{Balance: BalanceRoundRobin, Members: b.members(u, authority, skipVerify)}
+	up := &Upstream{Balance: BalanceRoundRobin}
+	up.Members, up.Group = b.members(u, authority, skipVerify)
 	if s := u.Service; s != nil {
 		up.Balance = cmp.Or(s.Balance, BalanceRoundRobin)
-		if h := s.Health; h != nil {
+		if h := s.Health; h != nil && (up.Group == nil || up.Group.Absent == "") {
 			up.Health = &Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall, Status: h.Status}
 		}
 		up.Fallback = b.fallback(s, authority, skipVerify)
 	}
 	up.Key = up.key()
 	up.Text = textOf(up.Members)
+	if up.Group != nil {
+		up.Text = up.Group.String()
+	}
 	return up
 }
 
-func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) []Member {
+// members returns the members of u, and the group of containers that they are, if any.
+func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) ([]Member, *Group) {
+	if s := u.Service; s != nil && s.Container != nil {
+		all, labelled := b.labelled[s]
+		if !labelled {
+			all = b.env.Containers.of(s.Container.Service)
+		}
+		return b.containers(s.Container, all, authority)
+	}
 	var list []Member
 	for _, m := range u.Members {
 		member := resolve(m, authority, skipVerify)
@@ -179,7 +196,7 @@ func (b *builder) members(u *hcl.Upstream, authority string, skipVerify bool) []
 		b.findLoop(m, member)
 		list = append(list, member)
 	}
-	return list
+	return list, nil
 }
 
 // fallback returns the addresses that answer when no member of s does: its
@@ -192,7 +209,8 @@ func (b *builder) fallback(s *hcl.Service, authority string, skipVerify bool) []
 		if next != nil && next.TLSSkipVerify != nil {
 			skip = *next.TLSSkipVerify
 		}
-		list = append(list, b.members(s.Fallback, authority, skip)...)
+		members, _ := b.members(s.Fallback, authority, skip)
+		list = append(list, members...)
 		s = next
 	}
 	return list
