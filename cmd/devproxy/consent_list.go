@@ -37,7 +37,7 @@ func (s *streams) listEffects(w io.Writer, effects []*plan.Effect, mark func(*pl
 	for i, e := range effects {
 		head, text := "  "+pad(places[i], widest(places))+"  "+pad(kinds[i], widest(kinds))+"  ", hcl.Legible(e.Reach())
 		if mark != nil {
-			text += " " + strings.ReplaceAll(mark(e), " ", noBreak)
+			text += " " + unbroken(mark(e))
 		}
 		indent := shownWidth(head)
 		if columns := s.columns(); columns > 0 && columns-indent < 2*minText {

@@ -168,6 +168,9 @@ var oneLine = strings.NewReplacer("\n", " ", "\t", " ")
 // noBreak replaces a space at which a line is not broken.
 const noBreak = "\x01"
 
+// unbroken returns text, such as a command, so that wrapped keeps it on one line.
+func unbroken(text string) string { return strings.ReplaceAll(text, " ", noBreak) }
+
 // keepItems keeps the words of each item of a list such as "o open · q quit"
 // together, with the dot after them.
 func keepItems(text string) string {

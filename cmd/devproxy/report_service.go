@@ -99,7 +99,7 @@ func (e serviceEvent) print(r *reporter) {
 			text = name + " " + r.red("can't run") + ": " + printable(e.state.Exit.Error)
 		}
 		if e.state.Next.IsZero() {
-			text += ". To start it again: " + typed("devproxy restart "+name)
+			text += ". To start it again: " + unbroken(typed("devproxy restart "+name))
 		} else {
 			text += "; it starts again in " + short(time.Until(e.state.Next).Round(100*time.Millisecond))
 		}

@@ -178,5 +178,21 @@ func lookPath(spec Spec) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%s is not on PATH", name)
+	return "", fmt.Errorf("%s is not on PATH%s", name, elsewhere(spec.Dir, name))
+}
+
+// elsewhere says where a program is that is not on PATH: packages of Node are found by a
+// package manager only, and files of a folder by their path.
+func elsewhere(dir, name string) string {
+	if _, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+		return fmt.Sprintf("; for the file in %s, write ./%s", dir, name)
+	}
+	for folder := dir; ; folder = filepath.Dir(folder) {
+		if _, err := exec.LookPath(filepath.Join(folder, "node_modules", ".bin", name)); err == nil {
+			return fmt.Sprintf("; it is a package in %s, so write npx %s, pnpm exec %[2]s or yarn %[2]s", filepath.Join(folder, "node_modules"), name)
+		}
+		if folder == filepath.Dir(folder) {
+			return "; the command starts in " + dir
+		}
+	}
 }

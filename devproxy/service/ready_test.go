@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -164,6 +165,10 @@ func TestCannotStart(t *testing.T) {
 	if err := os.WriteFile(script, []byte("no program"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	bin, below := folder+"/node_modules/.bin", folder+"/apps/web"
+	if err := errors.Join(os.MkdirAll(bin, 0o700), os.MkdirAll(below, 0o700), os.WriteFile(bin+"/vite", []byte("#!/bin/sh"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
 	elsewhere, link := t.TempDir(), folder+"/link"
 	if err := os.Symlink(elsewhere, link); err != nil {
 		t.Fatal(err)
@@ -173,8 +178,9 @@ func TestCannotStart(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		{Spec{Args: []string{"no-such-program"}, Dir: folder, Env: env}, "no-such-program is not on PATH"},
-		{Spec{Args: []string{"a-script"}, Dir: folder, Env: env}, "a-script is not on PATH"},
+		{Spec{Args: []string{"no-such-program"}, Dir: folder, Env: env}, "no-such-program is not on PATH; the command starts in " + folder},
+		{Spec{Args: []string{"a-script"}, Dir: folder, Env: env}, "a-script is not on PATH; for the file in " + folder + ", write ./a-script"},
+		{Spec{Args: []string{"vite"}, Dir: below, Env: env}, "vite is not on PATH; it is a package in " + folder + "/node_modules, so write npx vite, pnpm exec vite or yarn vite"},
 		{Spec{Args: []string{"./nothing"}, Dir: folder, Env: env}, "./nothing is not an executable file"},
 		{Spec{Args: []string{"./a-script"}, Dir: folder, Env: env}, "./a-script: exec format error"},
 		{Spec{Args: []string{"sh"}, Dir: folder + "/none", Env: env}, "the folder " + folder + "/none does not exist"},
