@@ -26,6 +26,8 @@ func TestServicePage(t *testing.T) {
 		want, never string
 	}{
 		{service.State{Name: "web", Phase: service.Starting}, "web is starting.", "The end of its output"},
+		{service.State{Name: "web", Phase: service.Starting, Late: "GET / on port 3000 returns 404; expected 204"}, "GET / on port 3000 returns 404; expected 204.", "is starting"},
+		{service.State{Name: "web", Phase: service.Starting, Late: "nothing listens", Output: []string{"Local: :3001"}}, "Local: :3001", "is starting"},
 		{service.State{Name: "web", Phase: service.Waiting, WaitsFor: []string{"api", "db"}}, "web waits for api, db.", "Nothing is listening"},
 		{service.State{Name: "web", Phase: service.Failed, Exit: service.Exit{Status: 3}, Output: []string{"cannot find module", "<script>"}}, "cannot find module\n&lt;script&gt;", "<script>\n"},
 		{service.State{Name: "web", Phase: service.Failed, Exit: service.Exit{Status: 3}}, "web exited with status 3.", "connection refused"},
