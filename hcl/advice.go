@@ -225,6 +225,9 @@ func (r *reader) suggest(name string, k kind) string {
 	if other := otherWords()[name]; slices.Contains(known, other) {
 		return fmt.Sprintf("did you mean %q?", other)
 	}
+	if slices.Contains(r.language[""].attrs, name) {
+		return "put it at the top level of the file"
+	}
 	if found := owners(r.language, name); len(found) > 0 {
 		return "it is an attribute of " + alternatives(found)
 	}

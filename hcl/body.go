@@ -146,7 +146,7 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Bod
 	case isBuiltIn(name) || slices.Contains([]string{"websocket", "websockets", "ws", "changeOrigin", "change_origin", "secure", "ssl", "h2"}, name):
 		r.errorf(at, builtIn, "unknown attribute %q in %s", name, title)
 	default:
-		r.errorf(at, cmp.Or(r.otherForm(attr, k), r.suggest(name, k)), "unknown attribute %q in %s", name, title)
+		r.errorf(at, cmp.Or(r.serviceForm(attr, body, k), r.otherForm(attr, k), r.suggest(name, k)), "unknown attribute %q in %s", name, title)
 	}
 }
 

@@ -90,11 +90,19 @@ func commandEntries() []entry[Command] {
 		{name: "restart", decode: func(f field, c *Command) {
 			words := []string{string(RestartOnFailure), string(RestartNever)}
 			meant := map[string]string{"no": `write "never"`, "always": `write "on_failure"`, "on-failure": `write "on_failure"`, "unless-stopped": `write "on_failure"`}
-			if word := f.oneOf(words, meant); word != "" {
+			if f.is(cty.Bool) {
+				f.errorf(suggest(map[bool]string{true: words[0], false: words[1]}[f.True()]), "restart must be a string")
+			} else if word := f.oneOf(words, meant); word != "" {
 				c.Restart = Restart(word)
 			}
 		}},
-		{name: "stop", decode: func(f field, c *Command) { c.Stop = f.within("a stop time", minStop, maxStop) }},
+		{name: "stop", decode: func(f field, c *Command) {
+			if f.is(cty.String) && !strings.ContainsAny(f.AsString(), "0123456789") {
+				f.errorf(`write the time it may take to end after SIGTERM, like "10s"`, "stop must be a duration")
+				return
+			}
+			c.Stop = f.within("a stop time", minStop, maxStop)
+		}},
 	}
 }
 
@@ -214,7 +222,17 @@ func decodeEnv(f field) []Variable {
 		return nil
 	}
 	if !f.isObject() {
-		f.errorf(example, "env must be an object")
+		var pairs []string
+		if f.isList() {
+			for _, element := range f.elements() {
+				if pair, _ := literalText(element.expr); pair != "" {
+					pairs = append(pairs, pair)
+				}
+			}
+		} else if pair, _ := literalText(f.expr); pair != "" {
+			pairs = []string{pair}
+		}
+		f.errorf("write env = "+envOf(pairs), "env must be an object")
 		return nil
 	}
 	var list []Variable
@@ -276,8 +294,11 @@ func decodeReady(f field, c *Command) {
 	}
 	if !f.isObject() {
 		detail := `write ready = { path = "/healthz" }, or ready = { log = "ready in" }`
-		if f.is(cty.String) && strings.HasPrefix(f.AsString(), "/") {
+		switch {
+		case f.is(cty.String) && strings.HasPrefix(f.AsString(), "/"):
 			detail = "write ready = { path = " + strconv.Quote(f.AsString()) + " }"
+		case f.is(cty.String) && f.AsString() != "":
+			detail = "write ready = { log = " + f.written() + " }, if that is a part of a line that it prints"
 		}
 		f.errorf(detail, "ready must be an object")
 		return

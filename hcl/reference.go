@@ -46,6 +46,12 @@ func (s *scope) resolve(reference hcl.Traversal, t *text, objects map[string]map
 	}
 	valid := true
 	for _, name := range names {
+		if root == "service" && len(reference) > 2 && len(s.path) > 0 && s.path[len(s.path)-1] == nodes[name] {
+			if what, _ := stepName(reference[2]); what == "port" {
+				s.at(t.rangeOf(reference.SourceRange())).errorf("use {port}", "%s refers to itself", nodes[name].title)
+				return false
+			}
+		}
 		value := s.demand(nodes[name], t.rangeOf(reference.SourceRange()))
 		objects[root][name] = value
 		valid = valid && value.IsKnown()
@@ -132,7 +138,7 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 	at := s.at(t.rangeOf(reference.SourceRange()))
 	unknown := func(detail string) { at.errorf(detail, "unknown name %q", root) }
 	meant := map[string]string{
-		"path": restAdvice, "rest": restAdvice, "uri": restAdvice, "1": restAdvice, "port": "write service.NAME.port",
+		"path": restAdvice, "rest": restAdvice, "uri": restAdvice, "1": restAdvice, "port": "write service.NAME.port; the port of the command itself is {port}",
 		"yes": "write true", "on": "write true", "no": "write false", "off": "write false",
 	}[root]
 	switch {

@@ -157,6 +157,8 @@ func addressMember(v value, text string) *Member {
 		}
 	case quotedReference.MatchString(text):
 		v.errorf("remove the quotes: "+text, "a reference must not be in quotes")
+	case v.scope.services[text] != nil: // the host names of compose
+		v.errorf("write service."+text, "%q has no port", text)
 	case strings.HasPrefix(text, "unix:"):
 		return socketMember(v, text)
 	case isURL:
