@@ -47,8 +47,8 @@ type Variable struct {
 	// Shown is Value as it may be shown. For an Address it is the expression, which does
 	// not change with a port.
 	Shown string
-	// Address reports that nothing but addresses of services and hosts, and what is
-	// written in the expression itself, decides about Value.
+	// Address reports that nothing but addresses that devproxy chooses for services and
+	// hosts, and what is written in the expression itself, decides about Value.
 	Address bool
 	// Moves is true for an Address, and for every other value with an address of a
 	// service or a host in it.
@@ -262,13 +262,23 @@ func decodeEnv(f field) []Variable {
 	return list
 }
 
-// isAddress reports whether a value is made of addresses of services or hosts, and of
-// nothing else that is not written in its expression: a local can change while the
-// expression stays.
+// isAddress reports whether a value is made of addresses that devproxy chooses, of services
+// or hosts, and of nothing else that is not written in its expression. A local, or the
+// upstream of a service, can change while the expression stays.
 func (v value) isAddress() bool {
 	p := v.scope.prepare(v.expr)
 	for _, reference := range p.references {
-		if reference.RootName() != "service" {
+		if reference.RootName() != "service" || len(reference) < 3 {
+			return false
+		}
+		name, _, _ := member(reference)
+		n := v.scope.services[name]
+		if n == nil {
+			return false
+		}
+		service := serviceOf(n.value)
+		what, _ := stepName(reference[2])
+		if what != "origin" && (service == nil || service.Command == nil || !service.Command.Chosen) {
 			return false
 		}
 	}

@@ -57,7 +57,7 @@ service "worker" { command = "node worker.js" }
 		t.Errorf("written %q", web.Written)
 	}
 	want := []Variable{
-		{Name: "API", Value: "http://127.0.0.1:3000", Shown: "service.api.url", Address: true, Moves: true},
+		{Name: "API", Value: "http://127.0.0.1:3000", Shown: "http://127.0.0.1:3000", Moves: true},
 		{Name: "COUNT", Value: "3", Shown: "3"},
 		{Name: "LEVEL", Value: "debug", Shown: "debug"},
 		{Name: "ORIGIN", Value: "https://api.shop.localhost", Shown: "service.api.origin", Address: true, Moves: true},

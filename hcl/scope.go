@@ -74,7 +74,7 @@ func newScope(file *File, env environment) *scope {
 type node struct {
 	title string     // local.NAME
 	at    Range      // where it is defined
-	attr  *attribute // of a local
+	attr  *attribute // of a local; the upstream of a service, nil if it has none
 	eval  func() cty.Value
 
 	state nodeState

@@ -63,7 +63,7 @@ func (d *decoder) addService(b *block) {
 	}
 	service := &Service{}
 	d.file.Services = append(d.file.Services, service)
-	d.services[b.label] = &node{title: "service." + b.label, at: b.labelRange, eval: func() cty.Value {
+	d.services[b.label] = &node{title: "service." + b.label, at: b.labelRange, attr: b.attrs["upstream"], eval: func() cty.Value {
 		*service = *d.decodeService(b)
 		if service.Upstream == nil {
 			return cty.DynamicVal

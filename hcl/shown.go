@@ -44,7 +44,7 @@ func (s *scope) shown(expr hclsyntax.Expression, t *text) (whole, locals string)
 	}
 	locals = strings.Join(mapped(sortedKeys(named), func(name string) string {
 		attr := named[name].attr
-		return "local." + name + " = " + printable(attr.text.line(attr.Expr))
+		return name + " = " + printable(attr.text.line(attr.Expr))
 	}), ", ")
 	if s.shownLocals += len(locals); s.shownLocals > maxLocals {
 		s.reportWork(expr, t)
@@ -62,28 +62,34 @@ func shortened(text string) string {
 	return strings.ToValidUTF8(text[:maxShown/2]+" … "+text[len(text)-maxShown/2:], "")
 }
 
-// localsOf returns the locals that expressions refer to, and those that these refer to, by
-// name. A reference to all of them means all.
+// localsOf returns the locals and the upstreams of services that expressions refer to, and
+// those that these refer to, by what they are called: "local.a", "service.api.upstream". A
+// reference to all of them means all.
 func (s *scope) localsOf(all []hclsyntax.Expression) map[string]*node {
 	found := map[string]*node{}
 	var add func(expr hclsyntax.Expression)
-	follow := func(name string) {
-		if local := s.locals[name]; local != nil && found[name] == nil {
-			found[name] = local
-			add(local.attr.Expr)
+	follow := func(n *node) {
+		if n == nil || n.attr == nil {
+			return
+		}
+		name := n.title
+		if s.locals[strings.TrimPrefix(name, "local.")] != n {
+			name += ".upstream"
+		}
+		if found[name] == nil {
+			found[name] = n
+			add(n.attr.Expr)
 		}
 	}
 	add = func(expr hclsyntax.Expression) {
 		for _, reference := range s.prepare(expr).references {
-			if reference.RootName() != "local" {
-				continue
-			}
+			nodes := map[string]map[string]*node{"local": s.locals, "service": s.services}[reference.RootName()]
 			if name, _, named := member(reference); named {
-				follow(name)
+				follow(nodes[name])
 				continue
 			}
-			for name := range s.locals {
-				follow(name)
+			for _, n := range nodes {
+				follow(n)
 			}
 		}
 	}

@@ -49,6 +49,14 @@ func TestCommandsApart(t *testing.T) {
 			"locals { on = true }\n" + service("command = \"node .\"\n env = { A = local.on ? service.api.url : \"evil\" }"),
 			"locals { on = false }\n" + service("command = \"node .\"\n env = { A = local.on ? service.api.url : \"evil\" }"),
 		},
+		"the upstream of a service in a variable": {
+			service("command = \"npm ci\"\n env = { npm_config_registry = service.packages.url }") + "service \"packages\" { upstream = 4873 }\n",
+			service("command = \"npm ci\"\n env = { npm_config_registry = service.packages.url }") + "service \"packages\" { upstream = \"https://evil.example\" }\n",
+		},
+		"the upstream of a service by way of a local": {
+			"locals { from = service.packages.url }\n" + service("command = \"npm ci --registry ${local.from}\"") + "service \"packages\" { upstream = 4873 }\n",
+			"locals { from = service.packages.url }\n" + service("command = \"npm ci --registry ${local.from}\"") + "service \"packages\" { upstream = \"https://evil.example\" }\n",
+		},
 		"the text of an address": {
 			service("command = \"node .\"\n env = { A = service.api.url }"),
 			service("command = \"node .\"\n env = { A = \"service.api.url\" }"),
@@ -95,6 +103,7 @@ func TestCommandsAreShownWhole(t *testing.T) {
 		"the middle of a variable":     "command = \"node .\"\n env = { LD_PRELOAD = \"" + long + hidden + long + "${env(\"HOME\")}\" }",
 		"a local that chooses a dir":   "command = \"node .\"\n dir = env(\"HOME\") == \"/\" ? \"a\" : local.command",
 		"the name of a variable":       "command = \"node .\"\n env = { (local.command) = env(\"HOME\") }",
+		"an upstream that is chosen":   "command = \"npm ci\"\n env = { npm_config_registry = service.packages.url }\n}\nservice \"packages\" {\n upstream = env(\"HOME\") == \"/\" ? \"http://a.example:1\" : \"http://${local.command}:1\"",
 		"a variable next to a secret":  "command = \"node .\"\n env = { A = local.command, B = env(\"HOME\") }",
 		"a variable chosen by a value": "command = \"node .\"\n env = env(\"HOME\") == \"/\" ? {} : { A = local.command }",
 	} {
