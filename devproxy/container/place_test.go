@@ -3,6 +3,7 @@ package container
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -79,11 +80,11 @@ func TestPlaces(t *testing.T) {
 		}
 		if err != nil {
 			got = []string{err.Error()}
-			if f, ok := err.(*failure.Error); !ok || f.Fix == "" {
+			if f, ok := errors.AsType[*failure.Error](err); !ok || f.Fix == "" {
 				t.Errorf("%s: %v has no fix", name, err)
 			}
 		}
-		if text := strings.Join(got, " "); text != test.want && !(err != nil && strings.HasPrefix(text, test.want)) {
+		if text := strings.Join(got, " "); text != test.want && (err == nil || !strings.HasPrefix(text, test.want)) {
 			t.Errorf("%s: %s, want %s", name, text, test.want)
 		}
 	}
@@ -108,7 +109,7 @@ func TestFirstThatAccepts(t *testing.T) {
 	}
 	_, err := firstThatAccepts(t.Context(), places(none, dead))
 	want := fmt.Sprintf("no container engine: tried %s (does not exist), %s (nothing listens)", none, dead)
-	if f, ok := err.(*failure.Error); !ok || err.Error() != want || f.Fix != startEngine {
+	if f, ok := errors.AsType[*failure.Error](err); !ok || err.Error() != want || f.Fix != startEngine {
 		t.Errorf("without an engine: %v, want %s", err, want)
 	}
 }

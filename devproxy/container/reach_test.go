@@ -2,6 +2,7 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestReach(t *testing.T) {
 		var got, fix string
 		if err == nil {
 			got = at.String()
-		} else if f, ok := err.(*failure.Error); ok {
+		} else if f, ok := errors.AsType[*failure.Error](err); ok {
 			fix = f.Fix
 		}
 		if got != test.want || fix != test.fix {

@@ -91,9 +91,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	var lost time.Time
 	for fails := 0; ctx.Err() == nil; fails++ {
 		p, err := w.find(ctx, used)
+		var worked bool
 		if err == nil {
 			began := time.Now()
-			var worked bool
 			if worked, err = w.follow(ctx, p); worked {
 				used, lost = &p, time.Now()
 			}
@@ -107,7 +107,11 @@ func (w *Watcher) Run(ctx context.Context) {
 		if used != nil && time.Since(lost) >= w.opts.times.keep {
 			used = nil
 		}
-		w.fail(err, used != nil)
+		if !worked {
+			// An engine that has answered may be back at once, and only the next attempt says
+			// why it is not.
+			w.fail(err, used != nil)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(w.opts.times.pause(fails)):
@@ -118,10 +122,15 @@ func (w *Watcher) Run(ctx context.Context) {
 // find returns the place of the engine. While the one that was used last may come back,
 // no other takes its place.
 func (w *Watcher) find(ctx context.Context, used *place) (place, error) {
-	if used != nil {
-		return firstThatAccepts(ctx, []place{*used})
+	if used == nil {
+		return w.opts.connect(ctx)
 	}
-	return w.opts.connect(ctx)
+	conn, err := used.dial(ctx)
+	if err != nil {
+		return place{}, away(*used, err)
+	}
+	_ = conn.Close() // it has carried nothing
+	return *used, nil
 }
 
 // pause returns how long to wait after a number of failures in a row.

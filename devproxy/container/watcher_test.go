@@ -3,6 +3,8 @@ package container
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -187,4 +189,49 @@ func TestMissedEvent(t *testing.T) {
 	await(t, w, "listed", func(s Snapshot) bool { return s.Listed })
 	engine.SetSilently(containertest.Container{Name: "web", Labels: map[string]string{"devproxy.project": opts.Folder}})
 	await(t, w, "found", func(s Snapshot) bool { return len(s.Containers) == 1 })
+}
+
+// TestFlappingEngine has an engine whose stream of events ends at once. Its containers
+// are known, and it is not reported as away each time.
+func TestFlappingEngine(t *testing.T) {
+	t.Parallel()
+	lists := make(chan struct{}, 1000)
+	opts := quick(options(t, serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/version":
+			_, _ = io.WriteString(w, `{"Version": "1"}`)
+		case "/containers/json":
+			lists <- struct{}{}
+			_, _ = io.WriteString(w, `[]`)
+		}
+	}))))
+	w := start(t, opts)
+	for range 5 {
+		<-lists
+		if err := w.Snapshot().Err; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEngineAwayIsSaidOnce counts what a person would be told while an engine is away.
+func TestEngineAwayIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	engine := containertest.New(t)
+	opts := quick(options(t, engine.Host()))
+	w := start(t, opts)
+	await(t, w, "listed", func(s Snapshot) bool { return s.Listed })
+	engine.Stop()
+	told := await(t, w, "failed", func(s Snapshot) bool { return s.Err != nil }).Err.Error()
+	quiet := time.After(10 * opts.times.longestPause) // several attempts to reconnect
+	for {
+		select {
+		case <-w.Changes():
+			if s := w.Snapshot(); s.Err == nil || s.Err.Error() != told {
+				t.Fatalf("after %q: %v", told, s.Err)
+			}
+		case <-quiet:
+			return
+		}
+	}
 }
