@@ -75,7 +75,7 @@ func serviceAttribute(word string) string {
 // their own.
 func otherServiceWords() map[string]string {
 	const (
-		container = "devproxy runs commands, not containers: write upstream = 3000, the port that the container publishes"
+		container = `write container = "api"; that is a service of compose, which devproxy does not start`
 		watch     = "remove it: a dev server watches its files itself"
 		always    = "remove it: devproxy starts every service that has a command"
 		output    = "remove it; to read the output of a service: devproxy logs"
