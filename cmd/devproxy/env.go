@@ -21,6 +21,8 @@ import (
 
 func newEnvCmd(s *streams) *cobra.Command {
 	var shell string
+	var inside, asJSON bool
+	var file fileFlags
 	cmd := &cobra.Command{
 		Use:   "env [-- CMD [ARG...]]",
 		Short: "make runtimes of this shell trust the CA and the public roots",
@@ -29,11 +31,24 @@ func newEnvCmd(s *streams) *cobra.Command {
 NODE_EXTRA_CA_CERTS, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_CAINFO and AWS_CA_BUNDLE each name
 a file with the CA and the certificates of the file that the variable named before. For a variable that was not set: Node
 adds the CA to its own roots; the other five replace a program's roots, so their file has the public roots too, from your
-SSL_CERT_FILE or else the system's. Java reads none of these variables: devproxy trust --store java.`,
+SSL_CERT_FILE or else the system's. Java reads none of these variables: devproxy trust --store java.
+
+--container prints what a container needs for the same, and to reach the hosts of the Proxyfile: lines of a compose file.`,
 		Example: `  eval "$(devproxy env)"
   devproxy env -- npm test
-  devproxy env --shell fish | source`,
+  devproxy env --shell fish | source
+  devproxy env --container`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case inside && len(args) > 0:
+				return usagef("devproxy env --container, or devproxy env -- CMD", "--container runs no program")
+			case inside && cmd.Flags().Changed("shell"):
+				return usagef("devproxy env --container", "--container prints lines for a compose file, so --shell has no effect")
+			case inside:
+				return printContainerEnv(s, file, asJSON)
+			case asJSON || file != (fileFlags{}):
+				return usagef("devproxy env --container", "--json, -f and -C need --container")
+			}
 			pairs, err := environment()
 			if err != nil {
 				return err
@@ -46,6 +61,9 @@ SSL_CERT_FILE or else the system's. Java reads none of these variables: devproxy
 	}
 	cmd.Flags().SetInterspersed(false) // the flags after CMD belong to it
 	cmd.Flags().StringVar(&shell, "shell", "sh", "syntax of the exports: sh, fish, powershell")
+	cmd.Flags().BoolVar(&inside, "container", false, "print what a container needs, as lines of a compose file")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "with --container, print one JSON object")
+	addFileFlags(cmd, &file)
 	return cmd
 }
 
@@ -129,15 +147,9 @@ type pair struct{ name, value string }
 // environment makes the bundles and returns the variables that name them. The bundle
 // of a variable has the roots of the file that it named before, and the CA.
 func environment() ([]pair, error) {
-	ca, err := openCA()
+	b, err := newBundler()
 	if err != nil {
 		return nil, err
-	}
-	b := bundler{home: filepath.Dir(ca.RootFile()), roots: []trust.Root{{Cert: ca.Root(), File: ca.RootFile()}}, made: map[string]string{}}
-	for _, domain := range trustedDomains() {
-		if ca, err := localca.LoadDomain(b.home, domain); err == nil { // else it signs nothing
-			b.roots = append(b.roots, trust.Root{Cert: ca.Root(), File: ca.RootFile()})
-		}
 	}
 	node, err := b.ownRoots()
 	if err != nil {
@@ -161,6 +173,21 @@ func environment() ([]pair, error) {
 		pairs = append(pairs, pair{name, path})
 	}
 	return pairs, nil
+}
+
+// newBundler returns a bundler for the CA, and those of the domains that the user trusts.
+func newBundler() (*bundler, error) {
+	ca, err := openCA()
+	if err != nil {
+		return nil, err
+	}
+	b := bundler{home: filepath.Dir(ca.RootFile()), roots: []trust.Root{{Cert: ca.Root(), File: ca.RootFile()}}, made: map[string]string{}}
+	for _, domain := range trustedDomains() {
+		if ca, err := localca.LoadDomain(b.home, domain); err == nil { // else it signs nothing
+			b.roots = append(b.roots, trust.Root{Cert: ca.Root(), File: ca.RootFile()})
+		}
+	}
+	return &b, nil
 }
 
 // bundler writes the bundles in $DEVPROXY_HOME.

@@ -78,7 +78,7 @@ var allowed = map[string][]string{
 	// One package writes to the hosts file.
 	"devproxy/hostsfile": {"devproxy/failure"},
 	// It looks at everything and changes nothing.
-	"devproxy/doctor": {"devproxy/advice", "devproxy/advisory", "devproxy/control", "devproxy/failure", "devproxy/hostsfile", "devproxy/listen", "devproxy/plan", "devproxy/programs", "devproxy/scaffold", "localca", "localca/trust"},
+	"devproxy/doctor": {"devproxy/advice", "devproxy/advisory", "devproxy/container", "devproxy/control", "devproxy/failure", "devproxy/hostsfile", "devproxy/listen", "devproxy/plan", "devproxy/programs", "devproxy/scaffold", "localca", "localca/trust"},
 
 	// Where this user's processes meet.
 	"devproxy/runtimedir": {"devproxy/failure"},

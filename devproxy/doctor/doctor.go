@@ -160,6 +160,7 @@ func checks() []check {
 		check{"trust", "clients", checkTrustOfClients},
 		check{"project", "Proxyfile", checkProxyfile},
 		check{"project", "upstreams", checkUpstreams},
+		check{"project", "containers", checkContainers},
 		check{"project", "hot reload", checkHotReload},
 		check{"project", "versions", checkVersions},
 		check{"machine", "clock", checkClock},

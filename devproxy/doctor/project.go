@@ -71,7 +71,7 @@ func (s *Subject) upstreams() []*upstream {
 	for _, h := range s.plan().Hosts() {
 		for _, route := range h.Routes {
 			spec, ok := route.Answer.(*plan.Upstream)
-			if !ok {
+			if !ok || spec.Group != nil { // `devproxy up` knows containers
 				continue
 			}
 			i := slices.IndexFunc(all, func(u *upstream) bool { return u.Key == spec.Key })
