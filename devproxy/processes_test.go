@@ -39,9 +39,11 @@ func TestMisplaced(t *testing.T) {
 		{PID: os.Getpid(), Name: "devproxy", Dir: shop, Ports: []int{8443}},
 		{PID: 5, Name: "near", Dir: shop, Ports: []int{5172}},
 		{PID: 6, Name: "elsewhere", Dir: root, Ports: []int{5171}},
+		{PID: 7, Name: "mail", Dir: shop, Ports: []int{5200}}, // a service, without a route
 	}
 	file := filepath.Join(link, "Proxyfile")
-	text := "host \"shop.localhost\" {\n  upstream = 5173\n  route \"/api\" { upstream = 3000 }\n  route \"/far\" { upstream = \"http://example.com:81\" }\n  route \"/files\" { respond = 204 }\n}\n"
+	text := "host \"shop.localhost\" {\n  upstream = 5173\n  route \"/api\" { upstream = 3000 }\n  route \"/far\" { upstream = \"http://example.com:81\" }\n  route \"/files\" { respond = 204 }\n}\n" +
+		"service \"mail\" {\n  command = \"mail\"\n  upstream = 5200\n}\n"
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
