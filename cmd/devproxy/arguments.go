@@ -86,6 +86,9 @@ func hostArgument(text string) string {
 	return text
 }
 
+// shortestLifetime is the least --for, as its error says.
+const shortestLifetime = time.Second
+
 // lifetime is the value of --for: how long a link lasts. 0 means that it is not set.
 type lifetime time.Duration
 
@@ -103,9 +106,11 @@ func (l *lifetime) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	number, unit := cutNumber(text)
 	switch {
-	case err == nil && d > 0:
+	case err == nil && d >= shortestLifetime:
 		*l = lifetime(d)
 		return nil
+	case err == nil && d > 0:
+		return failf("write one like 90m or 2h", "a link must last at least 1 s, not %s", text)
 	case err == nil:
 		return failf("write one like 90m or 2h", "a link must last longer than zero, not %s", text)
 	case number > 0 && unit == "":

@@ -146,6 +146,11 @@ func parseVisit(text string, p *plan.Plan) (*visit, error) {
 	}
 	// Clients do not send the user of a URL in Host.
 	v.authority = v.authority[strings.LastIndexByte(v.authority, '@')+1:]
+	if port := portText(v.authority); port != "" {
+		if _, err := parsePort(port); err != nil {
+			return nil, usagef("devproxy explain https://shop.localhost:8443/api", "%q is not a port (1 to 65535)", port)
+		}
+	}
 	if v.authority == "" {
 		if v.authority = firstHost(p); v.authority == "" {
 			return nil, usagef("devproxy explain https://shop.localhost"+v.path, "the Proxyfile has only wildcard hosts, so the URL needs a host")
@@ -176,6 +181,12 @@ func asSent(s string) string {
 		}
 	}
 	return out.String()
+}
+
+// portText returns the text after the host of an authority and ":"; empty without one.
+func portText(authority string) string {
+	_, port, _ := strings.Cut(authority[strings.LastIndexByte(authority, ']')+1:], ":")
+	return port
 }
 
 // hostOf returns authority without its port and brackets.
