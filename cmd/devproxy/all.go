@@ -71,7 +71,7 @@ func printSummary(s *streams, status control.Status) {
 	if status.Rejected != nil {
 		facts = append(facts, s.yellow("the last save is not served"))
 	}
-	s.hang(s.Out, s.bold(devproxy.Home(status.Folder))+"   ", 2, strings.Join(facts, " · "))
+	s.hang(s.Out, s.bold(printable(devproxy.Home(status.Folder)))+"   ", 2, strings.Join(facts, " · "))
 	if status.Error != "" {
 		s.hang(s.Out, "  ", 2, s.yellow(printable(status.Error)))
 		return
@@ -135,7 +135,7 @@ func downAll(ctx context.Context, s *streams) error {
 		done := <-outcomes
 		holder := done.client.Holder()
 		if done.err == nil {
-			s.hang(s.Err, "", 2, fmt.Sprintf("stopped %s (pid %d)", devproxy.Home(holder.Folder), holder.PID))
+			s.hang(s.Err, "", 2, fmt.Sprintf("stopped %s (pid %d)", printable(devproxy.Home(holder.Folder)), holder.PID))
 			continue
 		}
 		left++

@@ -243,7 +243,7 @@ func createLog(folder string) (*journal.File, error) {
 	if err != nil {
 		return nil, failf("devproxy up runs without a log file", "%w", err)
 	}
-	fmt.Fprintf(file, "%s, pid %d, %s, in %s\n", versionLine(thisBuild()), os.Getpid(), time.Now().Format(time.RFC3339), folder)
+	fmt.Fprintf(file, "%s, pid %d, %s, in %s\n", versionLine(thisBuild()), os.Getpid(), time.Now().Format(time.RFC3339), printable(folder))
 	return file, nil
 }
 

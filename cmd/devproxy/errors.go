@@ -78,11 +78,11 @@ func report(s *streams, err error, asJSON bool) int {
 	const prefix = "devproxy: "
 	start := prefix
 	for line := range strings.Lines(text) {
-		s.hang(s.Err, start, len(prefix), strings.TrimSuffix(line, "\n"))
+		s.hang(s.Err, start, len(prefix), printable(strings.TrimSuffix(line, "\n")))
 		start = strings.Repeat(" ", len(prefix)) // of further lines
 	}
 	for line := range strings.Lines(fix) {
-		if line = strings.TrimRight(line, "\n"); isCommand(line) {
+		if line = printable(strings.TrimRight(line, "\n")); isCommand(line) {
 			fmt.Fprintln(s.Err, "  "+line)
 		} else {
 			s.hang(s.Err, "  ", 2, line)
