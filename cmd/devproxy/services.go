@@ -20,10 +20,11 @@ import (
 type services struct {
 	instance *instance
 	runner   *service.Runner
-	again    chan struct{} // a service listens elsewhere now: the plan must follow
-	printed  chan event    // what the loop has to print
-	trusted  []pair        // variables by which runtimes trust the CA; nil until needed
-	accepted string        // the domain that Vite accepts, as a person was told
+	again    chan struct{}     // a service listens elsewhere now: the plan must follow
+	printed  chan event        // what the loop has to print
+	trusted  []pair            // variables by which runtimes trust the CA; nil until needed
+	accepted string            // the domain that Vite accepts, as a person was told
+	added    map[string]string // what services get behind devproxy, as a person was told
 
 	mu     sync.Mutex
 	states map[string]service.State
@@ -41,7 +42,7 @@ type services struct {
 func newServices(in *instance) *services {
 	s := &services{
 		instance: in, again: make(chan struct{}, 1), printed: make(chan event), wake: make(chan struct{}, 1),
-		states: map[string]service.State{}, byPort: map[uint16]string{}, colors: map[string]string{}, over: make(chan struct{}), passed: make(chan struct{}),
+		added: map[string]string{}, states: map[string]service.State{}, byPort: map[uint16]string{}, colors: map[string]string{}, over: make(chan struct{}), passed: make(chan struct{}),
 	}
 	s.runner = service.New(service.Options{OnState: s.noteState, OnLine: s.noteLine})
 	return s
@@ -223,7 +224,7 @@ func (s *services) specs(p *plan.Plan) []service.Spec {
 	if len(p.Services()) == 0 {
 		return nil
 	}
-	shared := s.environment(p)
+	shared, domain := s.environment(p), foreignDomain(p)
 	var specs []service.Spec
 	for _, running := range p.Services() {
 		c := running.Command
@@ -242,6 +243,7 @@ func (s *services) specs(p *plan.Plan) []service.Spec {
 			Name: running.Name, Args: c.Args, Dir: c.Dir, RealDir: c.RealDir, Port: c.Port, Restart: service.Restart(c.Restart), Stop: c.Stop,
 			Ready: service.Ready{Path: c.Ready.Path, Status: c.Ready.Status, Log: c.Ready.Log},
 		}
+		s.putBehind(&spec, env, domain)
 		for _, name := range slices.Sorted(maps.Keys(env)) {
 			spec.Env = append(spec.Env, name+"="+env[name])
 		}

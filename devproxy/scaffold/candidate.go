@@ -72,6 +72,9 @@ type candidate struct {
 	// from and program are the command of the candidate in a file, without wrappers.
 	from    command
 	program program
+	// hotReload says what to change so that hot reload does not bypass devproxy; nil if
+	// nothing.
+	hotReload *Note
 	// keepsPort is true if other files name the port.
 	keepsPort bool
 	// preferred is true if the file with the command starts everything.
@@ -230,6 +233,7 @@ func (f *findings) addStarted(c *candidate) {
 		if have.kind == c.kind && (have.port == c.port || have.evidence < stated || c.evidence < stated) {
 			have.set(c.port, c.evidence, c.file, c.line)
 			have.startWith(c.start)
+			have.hotReload = cmp.Or(have.hotReload, c.hotReload)
 			return
 		}
 	}

@@ -229,7 +229,7 @@ func (d configReader) noteHotReload(c *candidate, file string, line int) {
 		text = "server.hmr has its own port, so hot reload bypasses devproxy; remove the port"
 	}
 	note := Note{cmp.Or(file, path.Join(c.folder, "package.json")), line, text}
-	d.notes.add(note)
+	c.hotReload = &note
 	d.hotReload.add(note)
 }
 

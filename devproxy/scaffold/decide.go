@@ -22,6 +22,7 @@ type decision struct{ *discovery }
 //  4. A candidate to which a route of another host leads needs no host.
 //  5. One of the rest becomes the project's own host; the others are named below it.
 func (d decision) decide() ([]*host, []*startedService) {
+	d.noteHotReload()
 	d.dropAssets()
 	d.dropCopies()
 	d.drop(func(c *candidate) bool {
@@ -50,6 +51,17 @@ func (d decision) decide() ([]*host, []*startedService) {
 	}
 	d.noteStarts()
 	return d.hosts(main)
+}
+
+// noteHotReload says whose hot reload bypasses devproxy, unless devproxy starts it with
+// what helps.
+func (d decision) noteHotReload() {
+	for _, c := range d.candidates {
+		if c.hotReload == nil || c.kind == "create-react-app" && c.start != nil || c.kind == "webpack" && c.start != nil && slices.Contains(c.start.words, portWord) {
+			continue
+		}
+		d.notes.add(*c.hotReload)
+	}
 }
 
 // noteStarts says which servers devproxy does not start.
