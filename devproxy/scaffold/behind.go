@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Behind is what a dev server is started with behind devproxy.
+// Behind says how to start a dev server behind devproxy.
 type Behind struct {
 	// Args are the program and its arguments. Added are those at the end that were not in
 	// the command.
