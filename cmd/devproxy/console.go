@@ -134,8 +134,8 @@ func (c *console) share(e devproxy.ShareEvent) { c.do(func(r *reporter) { r.shar
 func (c *console) stopping(requests int)       { c.do(func(r *reporter) { r.stopping(requests) }) }
 func (c *console) exchange(x inspect.Exchange) { c.do(func(r *reporter) { r.access.add(x) }) }
 func (c *console) flushQuiet(now time.Time)    { c.do(func(r *reporter) { r.access.flushQuiet(now) }) }
-func (c *console) stopped(requests, sockets int, share control.Share) {
-	c.do(func(r *reporter) { r.stopped(requests, sockets, share) })
+func (c *console) stopped(requests, sockets int, share control.Share, relayEnds bool) {
+	c.do(func(r *reporter) { r.stopped(requests, sockets, share, relayEnds) })
 }
 
 func (c *console) readKeys(beforeSuspend func()) (keys <-chan byte, stop func()) {

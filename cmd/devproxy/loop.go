@@ -191,7 +191,8 @@ func (in *instance) drain(ctx context.Context, stopServing func(), served <-chan
 	for finished := requests - streams; ; {
 		select {
 		case err := <-ended:
-			in.report.stopped(finished, streams, in.sharer.Status())
+			share := in.sharer.Status()
+			in.report.stopped(finished, streams, share, in.dev != nil && share.Relay == in.dev.name)
 			return err
 		case e := <-in.services.printed:
 			in.report.emit(e)

@@ -347,6 +347,7 @@ const devWord = "dev"
 type innerRelay struct {
 	run    *relayRun
 	folder string // with its state
+	name   string // "share.localhost:41234"
 }
 
 // openInnerRelay starts one on a free port.
@@ -366,6 +367,7 @@ func openInnerRelay(ctx context.Context) (*innerRelay, error) {
 		d.close()
 		return nil, err
 	}
+	d.name = net.JoinHostPort(devDomain, fmt.Sprint(d.run.publicPort()))
 	return d, nil
 }
 
@@ -396,8 +398,7 @@ func (in *instance) relays(request string, file []string) ([]credentials.Login, 
 				return nil, err
 			}
 		}
-		name := net.JoinHostPort(devDomain, fmt.Sprint(in.dev.run.publicPort()))
-		relays[i] = credentials.Login{Relay: name, Token: in.dev.run.cfg.token}
+		relays[i] = credentials.Login{Relay: in.dev.name, Token: in.dev.run.cfg.token}
 	}
 	return relays, nil
 }

@@ -295,17 +295,18 @@ type stoppedEvent struct {
 	Requests int    `json:"requests"`
 	Sockets  int    `json:"sockets"`
 
-	share control.Share // its last state
+	share     control.Share // its last state
+	relayEnds bool          // its relay ends too
 }
 
 // stopped prints the last event.
-func (r *reporter) stopped(requests, sockets int, share control.Share) {
+func (r *reporter) stopped(requests, sockets int, share control.Share, relayEnds bool) {
 	r.access.flush()
 	r.access.countHidden(r.access.hidden.rest())
 	if r.opts.json && share.State == control.ShareAsleep {
 		r.share(devproxy.ShareEvent{Kind: devproxy.ShareOver, Share: share})
 	}
-	r.emit(stoppedEvent{"stopped", requests, sockets, share})
+	r.emit(stoppedEvent{"stopped", requests, sockets, share, relayEnds})
 }
 
 func (e stoppedEvent) print(r *reporter) {
@@ -315,7 +316,7 @@ func (e stoppedEvent) print(r *reporter) {
 	}
 	switch {
 	case e.share.State != control.ShareAsleep:
-	case keepsLink(e.share):
+	case keepsLink(e.share) && !e.relayEnds:
 		parts = append(parts, "the link is paused and stays the same")
 	default:
 		parts = append(parts, "the link has ended")
