@@ -45,7 +45,7 @@ SSL_CERT_FILE or else the system's. Java reads none of these variables: devproxy
 			case inside && cmd.Flags().Changed("shell"):
 				return usagef("devproxy env --container", "--container prints lines for a compose file, so --shell has no effect")
 			case inside:
-				return printContainerEnv(s, file, asJSON)
+				return printContainerEnv(cmd.Context(), s, file, asJSON)
 			case asJSON || file != (fileFlags{}):
 				return usagef("devproxy env --container", "--json, -f and -C need --container")
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -83,8 +84,8 @@ func newContainerEnv(names []string, goos string) (*containerEnv, error) {
 }
 
 // printContainerEnv prints what a container needs, as lines of a compose file.
-func printContainerEnv(s *streams, file fileFlags, asJSON bool) error {
-	names, wild, err := hostNames(s, file)
+func printContainerEnv(ctx context.Context, s *streams, file fileFlags, asJSON bool) error {
+	names, wild, err := hostNames(ctx, s, file)
 	if err != nil {
 		return err
 	}
@@ -104,12 +105,12 @@ func printContainerEnv(s *streams, file fileFlags, asJSON bool) error {
 
 // hostNames returns the names of the project's hosts, and whether there are wildcards too.
 // Without a Proxyfile there are none.
-func hostNames(s *streams, file fileFlags) (names []string, wild bool, err error) {
+func hostNames(ctx context.Context, s *streams, file fileFlags) (names []string, wild bool, err error) {
 	_, _, err = file.find()
 	if _, missing := errors.AsType[*hcl.NotFoundError](err); missing && file.File == "" {
 		return nil, false, nil
 	}
-	p, _, err := loadPlan(s, file)
+	p, _, err := loadServed(ctx, s, file)
 	if err != nil {
 		return nil, false, err
 	}

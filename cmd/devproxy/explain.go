@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -33,7 +34,7 @@ Exits 1 if devproxy itself would answer, with 404 or 400. With --share it also s
 the URL, and exits 1 if they cannot.`,
 		Example: "  devproxy explain https://shop.localhost/api/users\n  devproxy explain /api --method POST --header 'X-Debug: 1' --json\n  devproxy explain --share /rails/mailers",
 		Args:    oneArg("URL", "devproxy explain https://shop.localhost/api"),
-		RunE:    func(_ *cobra.Command, args []string) error { return e.run(args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return e.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVarP(&e.method, "method", "X", http.MethodGet, "the request's method")
 	cmd.Flags().StringArrayVarP(&e.headers, "header", "H", nil, "a header field of the request, `NAME:VALUE`")
@@ -43,12 +44,12 @@ the URL, and exits 1 if they cannot.`,
 	return cmd
 }
 
-func (e *explainer) run(text string) error {
+func (e *explainer) run(ctx context.Context, text string) error {
 	header, err := parseHeaders(e.headers)
 	if err != nil {
 		return err
 	}
-	p, known, err := loadPlan(e.streams, e.file)
+	p, known, err := loadServed(ctx, e.streams, e.file)
 	if err != nil {
 		return err
 	}

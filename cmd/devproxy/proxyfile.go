@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/container"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/hcl"
 )
@@ -88,6 +90,24 @@ func loadPlan(s *streams, f fileFlags) (*plan.Plan, *consents, error) {
 		return nil, nil, fmt.Errorf("cannot write the diagnostics: %w", err)
 	}
 	return nil, nil, exit(exitProxyfile)
+}
+
+// loadServed is loadPlan for verbs that show what `devproxy up` would serve: with the
+// containers that run now, if the user has allowed that.
+func loadServed(ctx context.Context, s *streams, f fileFlags) (*plan.Plan, *consents, error) {
+	loaded, known, err := loadProject(f)
+	if err != nil || loaded.Diagnostics.HasErrors() || !loaded.Plan.UsesContainers() {
+		return loadPlan(s, f)
+	}
+	allowed := known.allowed(loaded.Plan.Effects())
+	for _, e := range loaded.Plan.Effects() {
+		if e.Kind == plan.KindContainers && !allowed(e) {
+			return loaded.Plan, known, nil
+		}
+	}
+	env := plan.Env{Root: known.project.Root, Containers: knownContainers(container.List(ctx, containerOptions(loaded.File.Dir)))}
+	loaded, err = devproxy.Load(func() (*hcl.File, hcl.Diagnostics, error) { return loaded.File, nil, nil }, func(*hcl.File) plan.Env { return env })
+	return loaded.Plan, known, err
 }
 
 // loadPath reads and checks the Proxyfile at path. httpsPort is the port in what

@@ -225,7 +225,7 @@ func (l *labelled) add(key labelKey, all []Container) {
 	route.Upstream = &hcl.Upstream{Service: service, Text: container.String(), Range: at}
 	h := hostNamed(l.file.Hosts, key.host)
 	if h == nil {
-		h = &hcl.Host{Name: hcl.Name{Value: key.host, Range: at}, Share: new(false), Range: at}
+		h = &hcl.Host{Name: hcl.Name{Value: key.host, Range: at}, Range: at}
 		l.hosts[h] = true
 		l.file.Hosts = append(l.file.Hosts, h)
 	} else if !l.hosts[h] {

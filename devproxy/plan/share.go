@@ -68,6 +68,7 @@ type NotShared struct {
 const (
 	reasonKept    = "share = false"
 	reasonUnnamed = "not in share.hosts"
+	reasonLabel   = "only a label names it"
 )
 
 // Share returns how the plan is published; never nil.
@@ -159,6 +160,8 @@ func (b *builder) shareHosts(s *Share, w *hcl.Share) {
 	for _, h := range b.file.Hosts {
 		name := h.Name.Value
 		switch {
+		case b.labelledHosts[h]:
+			s.NotShared = append(s.NotShared, NotShared{name, reasonLabel})
 		case h.Share != nil && !*h.Share:
 			s.NotShared = append(s.NotShared, NotShared{name, reasonKept})
 		case len(named) > 0 && !named[name]:
