@@ -169,6 +169,12 @@ func (d backendReader) readGoSources(folder string) {
 			return
 		}
 	}
+	for _, file := range sources { // one that takes any port
+		if path.Base(file) == "main.go" && d.contains(file, `"PORT"`) && d.contains(file, goListens[:5]...) {
+			d.server(folder, "go", api, 0, file)
+			return
+		}
+	}
 }
 
 // maxSources is how many files of a Go module are read.

@@ -46,10 +46,10 @@ func (taken serviceNames) take(names ...string) string {
 func (d decision) keepPorts() {
 	kept := map[int]bool{}
 	for _, c := range d.candidates {
-		kept[c.port] = kept[c.port] || c.role == container || c.start == nil || !c.start.moves
+		kept[c.port] = kept[c.port] || c.role == container || c.start == nil || c.isFixed()
 	}
 	for _, c := range d.candidates {
-		if c.start == nil || !c.start.moves || c.port == 0 || kept[c.port] && !c.https {
+		if c.start == nil || c.isFixed() || c.port == 0 || kept[c.port] && !c.https {
 			continue
 		}
 		named := d.any(func(o *candidate) bool { return o != c && o.routesTo(c.upstream()) })
@@ -66,6 +66,10 @@ func (d decision) mentioned(port int) bool {
 		return strings.HasPrefix(path.Base(file), ".env") && pattern.Match(d.text(file))
 	})
 }
+
+// isFixed reports whether a server can't be told its port, which a file states. A port that
+// is less certain is left out: devproxy finds where the server listens.
+func (c *candidate) isFixed() bool { return c.start != nil && !c.start.moves && c.evidence >= stated }
 
 // apart reports whether two servers with one port are different ones, of which devproxy
 // gives one another port.
@@ -85,7 +89,7 @@ func (c *candidate) service(taken serviceNames, names ...string) *startedService
 		base = ""
 	}
 	made := &startedService{name: taken.take(append(names, c.label, base, label(c.title()), "server")...), port: c.port, start: s}
-	if upstream := c.upstream(); upstream != "" && (!s.moves || c.keepsPort || c.https) {
+	if upstream := c.upstream(); upstream != "" && (c.keepsPort || c.https || c.isFixed()) {
 		made.set("upstream", upstreamValue(upstream))
 		made.port = 0
 	}

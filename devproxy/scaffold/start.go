@@ -211,7 +211,7 @@ func (p javascriptPackage) shape(name string) scriptShape {
 	}
 	first := programName(words[0])
 	_, wraps := wrappers[first]
-	calls := slices.Contains(packageManagers, first) && first != "node" && !(first == "bun" || first == "deno") || slices.Contains(runners, first) || slices.Contains(fromFiles, first) || slices.Contains(shells, first)
+	calls := slices.Contains(packageManagers, first) && first != "node" && first != "bun" && first != "deno" || slices.Contains(runners, first) || slices.Contains(fromFiles, first) || slices.Contains(shells, first)
 	s := scriptShape{sequence: !slices.Contains(runners, first)}
 	s.takes = s.sequence && !calls && !wraps && !slices.Contains(watchers, first) && !slices.Contains(words, "--")
 	if len(list) == 1 && len(last.env) == 0 && last.dir == "." {
@@ -254,7 +254,7 @@ func (d *discovery) addStarts(p javascriptPackage, name string, list []*candidat
 		}
 		made := &start{folder: p.folder}
 		switch flag := c.program.flagFor(c.from); {
-		case shape.takes && flag != nil:
+		case shape.takes && len(flag) > 0:
 			made.words, made.moves = d.runScript(p, script, flag...), true
 		case d.readsPort(c):
 			made.words, made.moves = d.runScript(p, script), true
