@@ -70,6 +70,9 @@ func (e *statusError) Error() string {
 	return "it says: " + e.text
 }
 
+// errTooLarge is an answer over its limit.
+var errTooLarge = errors.New("its answer is too large")
+
 func isGone(err error) bool {
 	var status *statusError
 	return errors.As(err, &status) && status.status == http.StatusNotFound
@@ -116,7 +119,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, limit i
 		return time.Time{}, err
 	}
 	if int64(len(content)) > limit {
-		return time.Time{}, fmt.Errorf("its answer has more than %d MiB", limit>>20)
+		return time.Time{}, fmt.Errorf("%w: more than %d MiB", errTooLarge, limit>>20)
 	}
 	if err := json.Unmarshal(content, into); err != nil {
 		return time.Time{}, fmt.Errorf("its answer is not the JSON of Docker's API: %w", err)
@@ -196,5 +199,5 @@ func (l *eventLimit) Read(p []byte) (int, error) {
 
 // away returns what to say of an engine that has stopped answering.
 func away(p place, err error) error {
-	return failure.Errorf(startEngine, "the container engine at %s does not answer: %s", p.path, why(err))
+	return failure.Errorf(p.fix(), "the container engine at %s does not answer: %s", p.path, why(err))
 }

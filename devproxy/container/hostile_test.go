@@ -39,7 +39,7 @@ func TestHostileEngine(t *testing.T) {
 					return
 				}
 			}
-		}, "its answer has more than 4 MiB"},
+		}, "its answer is too large: more than 4 MiB"},
 		"large list": {func(w http.ResponseWriter, r *http.Request) {
 			if version(w); r.URL.Path == "/version" {
 				return
@@ -49,7 +49,7 @@ func TestHostileEngine(t *testing.T) {
 					return
 				}
 			}
-		}, "its answer has more than 32 MiB"},
+		}, "its answer is too large: more than 32 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,6 +95,45 @@ func TestLimits(t *testing.T) {
 	first := s.Containers[0]
 	if len(first.Name) > maxName+len("…") || len(first.HealthLog) > maxHealthLog+len("…") || len(first.Ports) != maxPorts {
 		t.Errorf("a name of %d bytes, %d of the health check, %d ports", len(first.Name), len(first.HealthLog), len(first.Ports))
+	}
+}
+
+// TestLargeContainer leaves out one container whose description is too large, and one with
+// such an image.
+func TestLargeContainer(t *testing.T) {
+	t.Parallel()
+	opts := options(t, "")
+	id := func(digit string) string { return strings.Repeat(digit, 64) }
+	large := strings.Repeat("x", maxInspect)
+	host := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var text string
+		switch r.URL.Path {
+		case "/version":
+			text = `{"Version": "1"}`
+		case "/containers/json":
+			var all []map[string]any
+			for i, digit := range []string{"a", "b", "c"} {
+				all = append(all, map[string]any{"Id": id(digit), "Names": []string{"/" + digit}, "ImageID": digit, "Labels": containertest.Compose(opts.Folder, "api", i+1)})
+			}
+			_ = json.NewEncoder(w).Encode(all)
+		case "/images/b/json", "/containers/" + id("a") + "/json":
+			text = `{"Name": "` + large + `"}`
+		case "/images/a/json", "/images/c/json":
+			text = `{}`
+		case "/containers/" + id("c") + "/json":
+			text = `{"State": {"Status": "running"}}`
+		}
+		_, _ = io.WriteString(w, text)
+	}))
+	opts.Getenv = getenv("DOCKER_HOST", host)
+	s := List(t.Context(), opts)
+	if s.Err != nil || len(s.Containers) != 1 || s.Containers[0].Name != "c" || len(s.Problems) != 2 {
+		t.Fatalf("the snapshot is %+v", s)
+	}
+	for i, want := range []string{"what the engine says about it has more than 4 MiB", "its image has been removed or is too large"} {
+		if err := s.Problems[i].Err; !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package container
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -31,7 +32,7 @@ type lister struct {
 	client  *client
 	project *project
 	network func() network
-	// images has the images in use, by their digests; nil for one that is gone.
+	// images has the images in use, by their digests; nil for one that is gone or too large.
 	images map[string]*apiImage
 }
 
@@ -63,7 +64,8 @@ func (l *lister) list(ctx context.Context) ([]Container, []Problem, error) {
 		problems = append(problems, Problem{mine[maxContainers].Name, fmt.Errorf("devproxy uses at most %d containers of a project", maxContainers)})
 		mine = mine[:maxContainers]
 	}
-	mine, err := l.inspect(ctx, mine)
+	mine, more, err := l.inspect(ctx, mine)
+	problems = append(problems, more...)
 	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Container, b.Container) })
 	return mine, problems[:min(len(problems), maxProblems)], err
 }
@@ -83,7 +85,7 @@ func (l *lister) readImages(ctx context.Context, all []apiSummary) error {
 		switch {
 		case err == nil:
 			images[s.ImageID] = &image
-		case isGone(err):
+		case isGone(err), errors.Is(err, errTooLarge):
 			images[s.ImageID] = nil
 		default:
 			return err
@@ -102,14 +104,16 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 			c.Name = shorten(strings.TrimPrefix(s.Names[0], "/"), maxName)
 		}
 		image := l.images[s.ImageID]
-		if image == nil {
-			// Its labels could be those of the image.
-			problems = append(problems, Problem{c.Name, failure.Errorf("docker rm -f "+c.Name+", and create it again",
-				"its image has been removed, so devproxy can't tell which of its labels come from the image")})
-			continue
+		own := labels{all: s.Labels}
+		if image != nil {
+			own.image = image.Config.Labels
 		}
-		own := labels{s.Labels, image.Config.Labels}
 		folder, ok, err := l.project.owns(own)
+		if ok && image == nil {
+			// Its labels could be those of the image.
+			err = failure.Errorf("docker rm -f "+c.Name+", and create it again from an image that exists",
+				"its image has been removed or is too large, so devproxy can't tell which of its labels come from the image")
+		}
 		if err != nil {
 			problems = append(problems, Problem{c.Name, err})
 		}
@@ -121,7 +125,8 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 			// Compose sets these together with the folder. It gives images that it builds the
 			// same labels, so they count although the image has them.
 			c.Project, c.Service = s.Labels[composeProject], s.Labels[composeService]
-			c.Number, _ = strconv.Atoi(s.Labels[composeNumber]) // 0 without a number
+			number, _ := strconv.Atoi(s.Labels[composeNumber]) // 0 without a number
+			c.Number = max(0, number)
 		}
 		for _, name := range []string{labelHost, labelPath} {
 			if s.Labels[name] != "" && own.own(name) == "" {
@@ -136,16 +141,16 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 }
 
 // inspect adds what the labels do not say. A container that is gone meanwhile is left out.
-func (l *lister) inspect(ctx context.Context, mine []Container) ([]Container, error) {
+func (l *lister) inspect(ctx context.Context, mine []Container) (kept []Container, problems []Problem, err error) {
 	local := l.network()
-	gone := make([]bool, len(mine))
+	failed := make([]error, len(mine)) // those that are left out
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for i := range mine {
 		group.Go(func() error {
 			answer, err := l.inspectOne(ctx, mine[i].ID)
-			if isGone(err) {
-				gone[i] = true
+			if isGone(err) || errors.Is(err, errTooLarge) {
+				failed[i] = err
 				return nil
 			}
 			if err == nil {
@@ -155,15 +160,17 @@ func (l *lister) inspect(ctx context.Context, mine []Container) ([]Container, er
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	kept := mine[:0]
 	for i, c := range mine {
-		if !gone[i] {
+		switch {
+		case failed[i] == nil:
 			kept = append(kept, c)
+		case !isGone(failed[i]):
+			problems = append(problems, Problem{c.Name, fmt.Errorf("what the engine says about it has more than %d MiB", maxInspect>>20)})
 		}
 	}
-	return kept, nil
+	return kept, problems, nil
 }
 
 // inspectOne inspects a container. One that uses another container's network, as all

@@ -37,6 +37,14 @@ type place struct {
 
 func (p place) address() string { return p.network + "://" + p.path }
 
+// fix returns what helps if nothing listens there.
+func (p place) fix() string {
+	if p.chosen {
+		return "start it, or change " + p.source
+	}
+	return startEngine
+}
+
 // dial connects to the place.
 func (p place) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -158,7 +166,7 @@ func firstThatAccepts(ctx context.Context, all []place) (place, error) {
 		forbidden = forbidden || errors.Is(err, os.ErrPermission)
 		tried = append(tried, p.path+" ("+why(err)+")")
 	}
-	fix := startEngine
+	fix := all[0].fix()
 	if forbidden {
 		fix = joinGroup
 	}
