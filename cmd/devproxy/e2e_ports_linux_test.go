@@ -124,7 +124,7 @@ func TestE2EAllow443(t *testing.T) {
 	becomeNobody(t, s)
 	blogDir := projectOfNobody(t, "blog.localhost")
 	startBlog := func() *ordinary {
-		cmd := exec.Command(filepath.Join(s.dir, "bin", "devproxy"), "up", "--json")
+		cmd := exec.Command(filepath.Join(filepath.Dir(s.dir), "bin", "devproxy"), "up", "--json")
 		cmd.Dir, cmd.Env, cmd.SysProcAttr = blogDir, s.env, &syscall.SysProcAttr{Credential: s.as}
 		return begin(t, cmd).awaitReady()
 	}
@@ -210,7 +210,7 @@ func ownSysctlFolder(t *testing.T) {
 // for nothing: env with the permissions of root.
 func becomeNobody(t *testing.T, s *screen) {
 	t.Helper()
-	bin := filepath.Join(s.dir, "bin")
+	bin := filepath.Join(filepath.Dir(s.dir), "bin") // nothing in the project's folder is run
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}

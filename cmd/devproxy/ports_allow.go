@@ -30,6 +30,7 @@ func (in *instance) allow443(ctx context.Context, wanted listen.Config) error {
 		return nil
 	}
 	path := programPath(in.source.folder)
+	permission = permission.In(path) // what is shown is what runs
 	if path.RootProgram() == "" {
 		return nil // the command is printed with the reason of the port
 	}

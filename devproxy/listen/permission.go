@@ -45,11 +45,21 @@ func MayUse443(ctx context.Context) Permission443 {
 	return p
 }
 
+// In returns p with the programs of path in Fix.
+func (p Permission443) In(path programs.Path) Permission443 {
+	if len(p.Steps) > 0 {
+		p.Fix = lineIn(path, p.Steps)
+	}
+	return p
+}
+
 // shellLine is steps as one line for a shell.
-func shellLine(steps []Step) string {
+func shellLine(steps []Step) string { return lineIn(programs.Here(), steps) }
+
+func lineIn(path programs.Path, steps []Step) string {
 	var commands []string
 	for _, step := range steps {
-		command := programs.Here().RootLine(step.Args...)
+		command := path.RootLine(step.Args...)
 		if step.Input != "" {
 			command = "echo " + strings.TrimSuffix(step.Input, "\n") + " | " + command
 		}
