@@ -67,7 +67,7 @@ func (in *instance) say(text string) {
 // saved prints the outcome of a save, unless it changed nothing or only moved lines.
 func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	if save.Containers {
-		in.containersMoved(ctx, save)
+		in.containersMoved(save)
 		return
 	}
 	in.conceal(save)
@@ -101,7 +101,7 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 }
 
 // containersMoved prints what a change of containers has changed.
-func (in *instance) containersMoved(ctx context.Context, save devproxy.Save) {
+func (in *instance) containersMoved(save devproxy.Save) {
 	if save.Rejected() {
 		if save.Err != nil {
 			in.report.say("a change of containers is not served: " + printable(save.Err.Error()))
