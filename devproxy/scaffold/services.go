@@ -139,7 +139,13 @@ func (d decision) services(hosts []*host, startedBy map[*host]*candidate) []*sta
 		}
 		first, _, _ := strings.Cut(h.name, ".")
 		if h.name == d.project+suffix {
-			first = map[bool]string{true: "api", false: "web"}[c.role == api]
+			first = "web"
+			switch {
+			case c.role == api && c.folder == ".":
+				first = "api"
+			case c.role == api:
+				first = folderLabel(c.folder)
+			}
 		}
 		h.service = add(c, first)
 		h.started = h.service != ""
