@@ -183,7 +183,10 @@ func removeCgroups() {
 		for _, top := range tops {
 			below, _ := filepath.Glob(top + "/*") // files stay, and don't keep the folder
 			for _, dir := range append(below, top) {
-				_ = syscall.Rmdir(dir)
+				// The monitor of a container ends a moment after it.
+				for late := time.Now().Add(patience); syscall.Rmdir(dir) == syscall.EBUSY && time.Now().Before(late); {
+					time.Sleep(10 * time.Millisecond)
+				}
 			}
 		}
 	}
