@@ -30,15 +30,18 @@ func TestE2EScreenDemo(t *testing.T) {
 			}
 			s.env = append(s.env, name+"="+strings.TrimSpace(out))
 		}
-		if out, err := runTool(t, installLimit, os.Environ(), needTool(t, "make"), "-C", root, "build"); err != nil { // its compiler's time is not the screen's
-			t.Fatalf("make build: %v\n%s", err, out)
+		// What takes long on a busy machine comes before the screen.
+		for _, argv := range [][]string{{"make", "-C", root, "build"}, {"go", "build", "-C", filepath.Join(root, "testdata/demo/api"), "-o", os.DevNull, "."}} {
+			if out, err := runTool(t, installLimit, os.Environ(), needTool(t, argv[0]), argv[1:]...); err != nil {
+				t.Fatalf("%q: %v\n%s", argv, err, out)
+			}
 		}
 		// No devproxy on PATH.
 		s.env = append(s.env, "PATH="+filepath.Dir(goTool)+":/usr/bin:/bin", "TMPDIR="+s.runtime())
 		s.open()
 		// Not in the environment of tmux itself.
 		mark := "DEVPROXY_E2E_MARK=" + rand.Text()
-		demo := "env " + mark + " make demo DEMO_FILE=nonode/Proxyfile DEMO='--https :0 --http :0'"
+		demo := "env " + mark + " make --old-file=build demo DEMO_FILE=nonode/Proxyfile DEMO='--https :0 --http :0'"
 		s.run("clear; " + demo)
 		s.waitFor(`api is ready on :\d+`)
 		shown := s.settled(`n new link ·[ \n]x end link`)
