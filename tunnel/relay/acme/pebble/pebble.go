@@ -1,0 +1,195 @@
+// Package pebble runs Let's Encrypt's test authority as a program, which asks a DNS
+// server of the test's choice. Only tests import it.
+package pebble
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience bounds the start; only a failing test waits for it.
+const patience = time.Minute
+
+// build compiles the version that go.mod names, once for all tests of a package.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "pebble")
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "pebble")
+	out, err := exec.Command("go", "build", "-o", program, "github.com/letsencrypt/pebble/v2/cmd/pebble").CombinedOutput()
+	if err != nil {
+		return "", &buildError{err, out}
+	}
+	return program, nil
+})
+
+type buildError struct {
+	err error
+	out []byte
+}
+
+func (e *buildError) Error() string { return e.err.Error() + "\n" + string(e.out) }
+
+// Remove removes the compiled program. TestMain calls it after the tests.
+func Remove() {
+	if program, err := build(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(program)) // a temporary folder
+	}
+}
+
+// Options configure an authority.
+type Options struct {
+	// DNS is the address of the server that it asks, "127.0.0.1:5353".
+	DNS string
+	// Validity is how long its certificates are valid, to the second.
+	Validity time.Duration
+	// Blocked are domains that it issues nothing for.
+	Blocked []string
+}
+
+// Authority is one that may run. It is made by New.
+type Authority struct {
+	// URL is that of its directory.
+	URL string
+	// RootFile has the certificate that its server is verified with, and Roots too.
+	RootFile string
+	Roots    *x509.CertPool
+
+	t       testing.TB
+	address string
+	opts    Options
+	cmd     *exec.Cmd
+	log     bytes.Buffer
+}
+
+// New reserves an address, without starting the authority.
+func New(t testing.TB, o Options) *Authority {
+	t.Helper()
+	a := &Authority{t: t, opts: o, address: freeAddress(t)}
+	a.URL = "https://" + a.address + "/dir"
+	dir := t.TempDir()
+	a.RootFile = filepath.Join(dir, "cert.pem")
+	a.Roots = writeCertificate(t, a.RootFile, filepath.Join(dir, "key.pem"))
+	return a
+}
+
+// Start starts it. It ends with Stop, or with the test.
+func (a *Authority) Start() {
+	a.t.Helper()
+	program, err := build()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	dir := filepath.Dir(a.RootFile)
+	config := filepath.Join(dir, "pebble.json")
+	text, err := json.Marshal(map[string]any{"pebble": map[string]any{
+		"listenAddress": a.address, "managementListenAddress": freeAddress(a.t),
+		"certificate": a.RootFile, "privateKey": filepath.Join(dir, "key.pem"),
+		"httpPort": 1, "tlsPort": 1, "domainBlocklist": a.opts.Blocked,
+		"retryAfter":   map[string]int{"authz": 1, "order": 1},
+		"keyAlgorithm": "ecdsa",
+		"profiles":     map[string]any{"default": map[string]any{"description": "tests", "validityPeriod": int(a.opts.Validity.Seconds())}},
+	}})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	a.cmd = exec.Command(program, "-config", config, "-dnsserver", a.opts.DNS)
+	a.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
+	a.cmd.Stdout, a.cmd.Stderr = &a.log, &a.log
+	if err := a.cmd.Start(); err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Cleanup(func() {
+		a.Stop()
+		if a.t.Failed() {
+			a.t.Logf("pebble:\n%s", tail(a.log.Bytes()))
+		}
+	})
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Roots}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: patience}
+	for deadline := time.Now().Add(patience); ; {
+		response, err := client.Get(a.URL)
+		if err == nil {
+			response.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			a.t.Fatalf("pebble does not start: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Stop ends it. It does nothing if it does not run.
+func (a *Authority) Stop() {
+	if a.cmd != nil {
+		_ = a.cmd.Process.Kill() // it may have ended
+		_ = a.cmd.Wait()         // killed
+		a.cmd = nil
+	}
+}
+
+// tail returns the end of a log.
+func tail(b []byte) []byte { return b[max(0, len(b)-8<<10):] }
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// writeCertificate makes a certificate for loopback, and its key.
+func writeCertificate(t testing.TB, certFile, keyFile string) *x509.CertPool {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pebble's server"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return pool
+}
