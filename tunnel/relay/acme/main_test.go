@@ -5,13 +5,10 @@ import (
 	"testing"
 
 	"github.com/devproxy/devproxy/tunnel/leaktest"
-	"github.com/devproxy/devproxy/tunnel/relay/acme/pebble"
 )
 
 func TestMain(m *testing.M) {
 	// certmagic keeps one goroutine for each authority and address, which limits the
 	// rate of orders.
-	code := leaktest.Run(m, "relay/acme.", "relay/zone.", "certmagic.(*Cache)", "certmagic.(*Config)", "certmagic.(*ACMEIssuer)")
-	pebble.Remove()
-	os.Exit(code)
+	os.Exit(leaktest.Run(m, "relay/acme.", "relay/zone.", "certmagic.(*Cache)", "certmagic.(*Config)", "certmagic.(*ACMEIssuer)"))
 }

@@ -271,8 +271,8 @@ func TestNotSeen(t *testing.T) {
 	s.authority.Start()
 	s.run()
 	s.until("the order fails", func() bool { return s.LastError() != nil })
-	failure := s.LastError().(*Failure)
-	if !strings.Contains(failure.Error(), "the authority doesn't see the relay's DNS answers: ") || failure.Fix() != "devproxy relay init t.example.com --check" || failure.pause(0) != time.Minute || failure.pause(100) != time.Hour {
+	failure, known := errors.AsType[*Failure](s.LastError())
+	if !known || !strings.Contains(failure.Error(), "the authority doesn't see the relay's DNS answers: ") || failure.Fix() != "devproxy relay init t.example.com --check" || failure.pause(0) != time.Minute || failure.pause(100) != time.Hour {
 		t.Errorf("the error is %v, %v", failure, failure.Fix())
 	}
 	s.until("it is logged", func() bool { return strings.Contains(s.log.String(), `"again_in":"1m0s"`) })

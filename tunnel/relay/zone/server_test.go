@@ -70,7 +70,7 @@ func (s *testServer) end(t *testing.T) {
 			t.Error(err)
 		}
 		s.done <- nil
-	case <-time.After(patience):
+	case <-time.After(connectionTime / 2): // it waits for no connection
 		t.Fatal("the server does not stop:\n" + leaktest.Running("relay/zone."))
 	}
 }
@@ -100,11 +100,17 @@ func TestServe(t *testing.T) {
 				t.Errorf("%s: %v", network, reply)
 			}
 		}
-		open, err := net.Dial("tcp", s.tcp)
+		open, err := dns.Dial("tcp", s.tcp)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer open.Close()
+		if err := open.WriteMsg(question("t.example.com.", dns.TypeA)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open.ReadMsg(); err != nil { // it is accepted
+			t.Fatal(err)
+		}
 		s.end(t)
 		s.start()
 	}
@@ -179,6 +185,7 @@ func TestStreamLimits(t *testing.T) {
 			t.Fatalf("query %d: %v", i, err)
 		}
 	}
+	_ = last.WriteMsg(question("t.example.com.", dns.TypeA)) // it may be closed already
 	if _, err := last.ReadMsg(); err == nil {
 		t.Error("a connection serves queries without end")
 	}
@@ -271,6 +278,19 @@ func TestRates(t *testing.T) {
 	}
 	if answered != allBurst {
 		t.Errorf("%d answers to all networks, want %d", answered, allBurst)
+	}
+	r = newRates()
+	busy := netip.MustParseAddr("198.51.100.1")
+	r.take(busy, now)
+	known := r.networks[networkOf(busy)]
+	for i := range 2 * maxNetworks {
+		r.take(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), now)
+		if i%100 == 0 {
+			r.take(busy, now)
+		}
+	}
+	if r.networks[networkOf(busy)] != known {
+		t.Error("a network that keeps asking is forgotten, and gets a new allowance")
 	}
 	if len(r.networks) != maxNetworks || r.recent.Len() != maxNetworks {
 		t.Errorf("%d networks are remembered", len(r.networks))

@@ -12,12 +12,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,33 +28,12 @@ import (
 // patience bounds the start; only a failing test waits for it.
 const patience = time.Minute
 
-// build compiles the version that go.mod names, once for all tests of a package.
+// build compiles the version that go.mod names, and returns the program's path in
+// Go's cache.
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "pebble")
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, "pebble")
-	out, err := exec.Command("go", "build", "-o", program, "github.com/letsencrypt/pebble/v2/cmd/pebble").CombinedOutput()
-	if err != nil {
-		return "", &buildError{err, out}
-	}
-	return program, nil
+	out, err := exec.Command("go", "tool", "-n", "pebble").Output()
+	return strings.TrimSpace(string(out)), err
 })
-
-type buildError struct {
-	err error
-	out []byte
-}
-
-func (e *buildError) Error() string { return e.err.Error() + "\n" + string(e.out) }
-
-// Remove removes the compiled program. TestMain calls it after the tests.
-func Remove() {
-	if program, err := build(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(program)) // a temporary folder
-	}
-}
 
 // Options configure an authority.
 type Options struct {
@@ -72,17 +53,18 @@ type Authority struct {
 	RootFile string
 	Roots    *x509.CertPool
 
-	t       testing.TB
-	address string
-	opts    Options
-	cmd     *exec.Cmd
-	log     bytes.Buffer
+	t          testing.TB
+	address    string
+	management string
+	opts       Options
+	cmd        *exec.Cmd
+	log        bytes.Buffer
 }
 
 // New reserves an address, without starting the authority.
 func New(t testing.TB, o Options) *Authority {
 	t.Helper()
-	a := &Authority{t: t, opts: o, address: freeAddress(t)}
+	a := &Authority{t: t, opts: o, address: freeAddress(t), management: freeAddress(t)}
 	a.URL = "https://" + a.address + "/dir"
 	dir := t.TempDir()
 	a.RootFile = filepath.Join(dir, "cert.pem")
@@ -100,7 +82,7 @@ func (a *Authority) Start() {
 	dir := filepath.Dir(a.RootFile)
 	config := filepath.Join(dir, "pebble.json")
 	text, err := json.Marshal(map[string]any{"pebble": map[string]any{
-		"listenAddress": a.address, "managementListenAddress": freeAddress(a.t),
+		"listenAddress": a.address, "managementListenAddress": a.management,
 		"certificate": a.RootFile, "privateKey": filepath.Join(dir, "key.pem"),
 		"httpPort": 1, "tlsPort": 1, "domainBlocklist": a.opts.Blocked,
 		"retryAfter":   map[string]int{"authz": 1, "order": 1},
@@ -125,19 +107,36 @@ func (a *Authority) Start() {
 			a.t.Logf("pebble:\n%s", tail(a.log.Bytes()))
 		}
 	})
+	a.get(a.URL)
+}
+
+// Issued returns the root of the certificates that it issues. It changes with Start.
+func (a *Authority) Issued() *x509.CertPool {
+	a.t.Helper()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(a.get("https://" + a.management + "/roots/0"))
+	return pool
+}
+
+// get returns what is at a URL, once the authority has started.
+func (a *Authority) get(url string) []byte {
+	a.t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Roots}}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience}
-	for deadline := time.Now().Add(patience); ; {
-		response, err := client.Get(a.URL)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		response, err := client.Get(url)
 		if err == nil {
-			response.Body.Close()
-			return
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			if err != nil {
+				a.t.Fatal(err)
+			}
+			return text
 		}
 		if time.Now().After(deadline) {
-			a.t.Fatalf("pebble does not start: %v", err)
+			a.t.Fatalf("pebble does not answer: %v", err)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
