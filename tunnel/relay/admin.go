@@ -55,6 +55,7 @@ func newMetrics(r *Relay) *metrics {
 	if r.opts.Certificates != nil {
 		registry.MustRegister(prometheus.CollectorFunc(r.collectValidity))
 	}
+	registry.MustRegister(r.opts.Collectors...)
 	return &metrics{
 		registry: registry,
 		requests: counter("requests_total", "Requests of visitors, by status class.", "class"),
@@ -96,6 +97,10 @@ func (r *Relay) Admin() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if r.leaving() {
 			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
+		if r.opts.Ready != nil && !r.opts.Ready() {
+			http.Error(w, "waiting for a certificate", http.StatusServiceUnavailable)
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -13,10 +13,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -182,6 +184,45 @@ func TestUncovered(t *testing.T) {
 	w.agent(key, claimOf(key, ""), &recorder{})
 	if _, err := w.tryAgent(key, claimOf(key, "", "admin"), &recorder{}); codeFrom(err) != tunnel.CodeBadClaim || !strings.Contains(err.Error(), "*."+tunnel.Zone(key.Public().(ed25519.PublicKey))+"."+domain) {
 		t.Errorf("two hosts: %v", err)
+	}
+}
+
+// TestCoverZone: a relay that can get certificates is asked for the one of a zone, once
+// its key has claimed the zone, and its refusal is that of the claim. It is asked for no
+// other name.
+func TestCoverZone(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	refusal := &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "it is being issued"}
+	w := start(t, func(o *Options) {
+		o.Covers = func(name string) bool { return strings.Count(name, ".") == strings.Count(domain, ".")+1 }
+		o.CoverZone = func(zone, key string, network netip.Prefix) error {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, zone+" "+key+" "+network.String())
+			if len(asked) == 1 {
+				return refusal
+			}
+			return nil
+		}
+	})
+	key := testKey("a")
+	pub := key.Public().(ed25519.PublicKey)
+	w.agent(key, claimOf(key, ""), &recorder{}) // needs no zone
+	if _, err := w.tryAgent(key, claimOf(key, "", "admin"), &recorder{}); codeFrom(err) != tunnel.CodeBusy || !strings.Contains(err.Error(), "it is being issued") {
+		t.Errorf("the first claim: %v", err)
+	}
+	if _, err := w.tryAgent(key, claimOf(key, "", "admin"), &recorder{}); err != nil {
+		t.Errorf("the second claim: %v", err)
+	}
+	if _, err := w.tryAgent(key, tunnel.Claim{Name: "shop", Names: tunnel.NewestNames, SharedCookies: true, Hosts: []string{"", "*.tenant"}}, &recorder{}); codeFrom(err) != tunnel.CodeBadClaim {
+		t.Errorf("a host two labels below the zone: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	want := tunnel.Zone(pub) + "." + domain + " " + keyOf(pub).String() + " 127.0.0.1/32"
+	if !slices.Equal(asked, []string{want, want}) {
+		t.Errorf("asked for %q, want twice %q", asked, want)
 	}
 }
 

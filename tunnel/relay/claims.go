@@ -42,7 +42,7 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.checkCovered(hosts, c); err != nil {
+	if err := a.checkCovered(hosts, zone, c); err != nil {
 		return nil, nil, err
 	}
 	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
@@ -63,17 +63,32 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	if err := r.opts.Registry.Claim(ctx, claim); err != nil {
 		return nil, nil, err
 	}
+	if cover := r.opts.CoverZone; cover != nil && slices.ContainsFunc(hosts, func(host string) bool { return isIn(host, zone) }) {
+		if err := cover(zone, key.String(), from.prefix); err != nil { // the key has claimed it
+			return nil, nil, err
+		}
+	}
 	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts}, nil
 }
 
-// checkCovered returns an error for a name that browsers would refuse.
-func (a *agents) checkCovered(hosts []string, c tunnel.Claim) error {
+// isIn reports whether a host is one label below a zone, so that *.ZONE covers it.
+func isIn(host, zone string) bool {
+	_, parent, _ := strings.Cut(host, ".")
+	return zone != "" && parent == zone
+}
+
+// checkCovered returns an error for a name that browsers would refuse, unless it is
+// in a zone that can get a certificate.
+func (a *agents) checkCovered(hosts []string, zone string, c tunnel.Claim) error {
 	instead := "share one host, or ask the operator to add one with --cert"
 	if c.Names != tunnel.NamesByZone && c.SharedCookies {
 		instead = `remove cookies = "shared", or ask the operator to add one with --cert`
 	}
 	covers := a.relay.opts.Covers
 	for _, host := range hosts {
+		if a.relay.opts.CoverZone != nil && isIn(host, zone) {
+			continue
+		}
 		if covers != nil && !covers(strings.Replace(host, "*", "x", 1)) {
 			_, parent, _ := strings.Cut(host, ".")
 			return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + parent + ": " + instead}

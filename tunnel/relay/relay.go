@@ -26,6 +26,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
@@ -65,6 +67,14 @@ type Options struct {
 	// Covers reports whether the relay has a certificate for a name, so that it
 	// does not grant names which browsers refuse; nil covers every name.
 	Covers func(name string) bool
+	// CoverZone gets a certificate for *.ZONE, the zone of a key that has claimed it from
+	// network. Until there is one it returns the refusal of the claim. Nil is for a relay
+	// whose certificates do not change with claims.
+	CoverZone func(zone, key string, network netip.Prefix) error
+	// Ready reports whether Serve has been called, for /healthz; nil means that it has.
+	Ready func() bool
+	// Collectors are metrics of other parts of the program.
+	Collectors []prometheus.Collector
 	// Certificates returns the certificates in use for metrics, by a name for each,
 	// such as its file; nil is for none.
 	Certificates func() map[string]*x509.Certificate

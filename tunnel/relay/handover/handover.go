@@ -15,7 +15,7 @@ import (
 )
 
 // variable says in the environment of a new process which of its descriptors are
-// which sockets: "https=3,http=4,late=5,talk=6". talk is a socket on which the two
+// which sockets: "dns-tcp-0=3,dns-udp-0=4,http=5,https=6,late=7,talk=8". talk is a socket on which the two
 // processes agree, one line per step:
 //
 //	successor    state         it is ready to open the file of names and keys
@@ -35,25 +35,41 @@ const (
 	timeout = 30 * time.Second
 )
 
-// State is the relay's file of names and keys, which only one process may open.
+// Sockets are the sockets of a relay, by name.
+type Sockets struct {
+	// Listeners are "https", "http", "admin", Forwarded, and names that begin with
+	// StreamPrefix.
+	Listeners map[string]net.Listener
+	// Packets have names that begin with PacketPrefix.
+	Packets map[string]net.PacketConn
+}
+
+// The names of sockets for DNS queries, followed by a number.
+const (
+	StreamPrefix = "dns-tcp-"
+	PacketPrefix = "dns-udp-"
+)
+
+// State is what only one process may have: the relay's file of names and keys, its
+// DNS answers, its orders of certificates.
 type State interface {
-	Suspend() error // closes it
-	Resume() error  // opens it again
+	Suspend() error // gives it up
+	Resume() error  // takes it again
 }
 
 // Predecessor is the process that this one replaces. Nil means that there is none.
 type Predecessor struct {
-	listeners map[string]net.Listener
-	talk      net.Conn
-	lines     *bufio.Reader
+	sockets Sockets
+	talk    net.Conn
+	lines   *bufio.Reader
 }
 
-// Listeners returns the sockets that were taken over, by name.
-func (p *Predecessor) Listeners() map[string]net.Listener {
+// Sockets returns the sockets that were taken over; none without a predecessor.
+func (p *Predecessor) Sockets() Sockets {
 	if p == nil {
-		return nil
+		return Sockets{}
 	}
-	return p.listeners
+	return p.sockets
 }
 
 // TakeState waits until the predecessor has closed the file of names and keys.

@@ -82,7 +82,7 @@ func TestHandOver(t *testing.T) {
 // TestNoPredecessor: a relay that replaces none starts as usual.
 func TestNoPredecessor(t *testing.T) {
 	var none *Predecessor
-	if none.Listeners() != nil || none.TakeState() != nil || none.Started(nil) != nil {
+	if none.Sockets().Listeners != nil || none.TakeState() != nil || none.Started(nil) != nil {
 		t.Error("a relay without a predecessor cannot start")
 	}
 	failed := errors.New("failed")

@@ -33,7 +33,7 @@ func Inherit() (*Predecessor, error) {
 	if err := os.Unsetenv(variable); err != nil {
 		return nil, err
 	}
-	p := &Predecessor{listeners: map[string]net.Listener{}}
+	p := &Predecessor{sockets: Sockets{Listeners: map[string]net.Listener{}, Packets: map[string]net.PacketConn{}}}
 	for part := range strings.SplitSeq(text, ",") {
 		name, number, _ := strings.Cut(part, "=")
 		fd, err := strconv.Atoi(number)
@@ -45,7 +45,7 @@ func Inherit() (*Predecessor, error) {
 			return nil, fmt.Errorf("cannot take over the socket %q: %w", part, err)
 		}
 	}
-	if p.talk == nil || p.listeners["https"] == nil {
+	if p.talk == nil || p.sockets.Listeners["https"] == nil {
 		return nil, fmt.Errorf("%s is %q, where sockets are missing", variable, text)
 	}
 	return p, nil
@@ -53,15 +53,19 @@ func Inherit() (*Predecessor, error) {
 
 func (p *Predecessor) take(name string, f *os.File) (err error) {
 	defer f.Close()
-	switch name {
-	case talkName:
+	stream := strings.HasPrefix(name, StreamPrefix) || slices.Contains([]string{"https", "http", "admin", Forwarded}, name)
+	switch {
+	case name == talkName:
 		if p.talk, err = net.FileConn(f); err != nil {
 			return err
 		}
 		p.lines = bufio.NewReader(p.talk)
 		return p.talk.SetDeadline(time.Now().Add(timeout))
-	case "https", "http", "admin", Forwarded:
-		p.listeners[name], err = net.FileListener(f)
+	case stream:
+		p.sockets.Listeners[name], err = net.FileListener(f)
+		return err
+	case strings.HasPrefix(name, PacketPrefix):
+		p.sockets.Packets[name], err = net.FilePacketConn(f)
 		return err
 	}
 	return errors.New("no socket has this name")
@@ -69,12 +73,12 @@ func (p *Predecessor) take(name string, f *os.File) (err error) {
 
 // Start starts the program again, as it is on disk now, and returns once that
 // process serves. After an error this process continues as before.
-func Start(ctx context.Context, listeners map[string]net.Listener, state State) (*Successor, error) {
+func Start(ctx context.Context, sockets Sockets, state State) (*Successor, error) {
 	dir, err := os.MkdirTemp("", "devproxy-relay-") // mode 0700
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a folder for a socket: %w", err)
 	}
-	cmd, talk, err := command(dir, listeners)
+	cmd, talk, err := command(dir, sockets)
 	if err == nil {
 		err = agree(ctx, cmd, talk, state)
 	}
@@ -87,15 +91,22 @@ func Start(ctx context.Context, listeners map[string]net.Listener, state State) 
 }
 
 // command starts the process. talk is our end.
-func command(dir string, listeners map[string]net.Listener) (_ *exec.Cmd, talk net.Conn, err error) {
+func command(dir string, sockets Sockets) (_ *exec.Cmd, talk net.Conn, err error) {
 	forwarded, err := net.ListenUnix("unix", &net.UnixAddr{Name: socketIn(dir), Net: "unix"})
 	if err != nil {
 		return nil, nil, err
 	}
 	forwarded.SetUnlinkOnClose(false)
 	defer forwarded.Close() // the successor has a copy
-	listeners = maps.Clone(listeners)
-	listeners[Forwarded] = forwarded
+	all := map[string]any{Forwarded: forwarded}
+	for name, ln := range sockets.Listeners {
+		if name != Forwarded { // that of an earlier handover
+			all[name] = ln
+		}
+	}
+	for name, conn := range sockets.Packets {
+		all[name] = conn
+	}
 	near, far, err := socketPair()
 	if err != nil {
 		return nil, nil, err
@@ -118,8 +129,8 @@ func command(dir string, listeners map[string]net.Listener) (_ *exec.Cmd, talk n
 		parts = append(parts, name+"="+strconv.Itoa(firstFile+len(cmd.ExtraFiles)))
 		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 	}
-	for _, name := range slices.Sorted(maps.Keys(listeners)) {
-		f, err := copySocket(listeners[name])
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		f, err := copySocket(name, all[name])
 		if err != nil {
 			return nil, nil, fmt.Errorf("cannot start %s: %w", program, err)
 		}
@@ -134,11 +145,11 @@ func command(dir string, listeners map[string]net.Listener) (_ *exec.Cmd, talk n
 	return cmd, near, nil
 }
 
-// copySocket returns a descriptor of ln's socket. The File method of net's listeners
+// copySocket returns a descriptor of a socket. The File method of net's sockets
 // returns one too, but using that makes the socket block, in this process as well:
 // then an Accept that waits cannot be ended.
-func copySocket(ln net.Listener) (*os.File, error) {
-	raw, err := ln.(syscall.Conn).SyscallConn()
+func copySocket(name string, socket any) (*os.File, error) {
+	raw, err := socket.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +159,7 @@ func copySocket(ln net.Listener) (*os.File, error) {
 	if err = cmp.Or(err, failed); err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fd), ln.Addr().String()), nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // socketPair returns a connection: our end, and the file of the other one.
