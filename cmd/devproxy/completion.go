@@ -66,6 +66,7 @@ var completions = map[string]completer{
 	"devproxy relay --listen": fixed(":443", ":8443"),
 	"devproxy relay --admin":  fixed(":9090\ton loopback"),
 	"devproxy relay --domain": fixed(devDomain),
+	"--unit":                  nil,
 }
 
 // completeValues makes every flag and argument below root complete its values, and

@@ -102,6 +102,12 @@ var allowed = map[string][]string{
 	"tunnel/relay": {"tunnel", "tunnel/budget", "tunnel/field", "tunnel/message", "tunnel/page", "tunnel/splice", "tunnel/websocket"},
 	"tunnel/wan":   {},
 
+	// The relay's own domain: its DNS server, its certificates, and the records that lead
+	// there. They know no shares; a refused zone is the tunnel's Refusal.
+	"tunnel/relay/zone":       {},
+	"tunnel/relay/acme":       {"tunnel"},
+	"tunnel/relay/delegation": {},
+
 	// It passes sockets on and does not use them.
 	"tunnel/relay/handover": {},
 
@@ -119,7 +125,8 @@ var allowed = map[string][]string{
 	"tunnel/splice": {"tunnel/field", "tunnel/websocket"},
 
 	// What tests alone import.
-	"tunnel/leaktest": {},
+	"tunnel/leaktest":          {},
+	"tunnel/relay/acme/pebble": {},
 
 	"hcl":     {},
 	"localca": {},
@@ -132,7 +139,11 @@ var reasons = []struct{ prefix, only, why string }{
 	{"github.com/hashicorp/hcl", "hcl", "the language has one owner; other packages use hcl.File"},
 	{"github.com/spf13/cobra", "cmd/devproxy", "only cmd reads flags"},
 	{"github.com/fsnotify/fsnotify", "devproxy/watch", "one package watches files"},
-	{"github.com/prometheus/client_golang", "tunnel/relay", "only the relay is watched by machines"},
+	{"github.com/prometheus/client_golang", "tunnel/relay tunnel/relay/acme tunnel/relay/zone", "only the relay is watched by machines"},
+	{"github.com/miekg/dns", "tunnel/relay/zone tunnel/relay/delegation", "only a relay of one's own speaks DNS"},
+	{"github.com/caddyserver/certmagic", "tunnel/relay/acme", "one package gets certificates"},
+	{"github.com/mholt/acmez", "tunnel/relay/acme", "one package gets certificates"},
+	{"go.uber.org/zap", "tunnel/relay/acme", "only certmagic logs with it"},
 	{"go.etcd.io/bbolt", "tunnel/relay", "the registry of names is the relay's"},
 	{"github.com/pires/go-proxyproto", "tunnel/relay", "only the relay is behind balancers"},
 	{"github.com/mdp/qrterminal", "cmd/devproxy", "only cmd prints"},
@@ -214,13 +225,13 @@ func TestReadmePackages(t *testing.T) {
 }
 
 // TestReadmeDependencies compares the table of dependencies in devproxy/README.md
-// with what go.mod requires directly; h2spec is a program that tests run.
+// with what go.mod requires directly; h2spec and pebble are programs that tests run.
 func TestReadmeDependencies(t *testing.T) {
 	mod, err := modfile.Parse("go.mod", []byte(readText(t, "../../go.mod")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"github.com/summerwind/h2spec"}
+	want := []string{"github.com/summerwind/h2spec", "github.com/letsencrypt/pebble/v2"}
 	for _, require := range mod.Require {
 		if !require.Indirect {
 			want = append(want, require.Mod.Path)

@@ -174,6 +174,7 @@ See which route answers a URL, without sending anything:
 		{"~/.local/share/devproxy/root.pem", "The certificate of the CA. Its key is next to it and signs localhost names and loopback addresses only."},
 		{"~/.local/share/devproxy/domains/", "The CAs of `devproxy trust --domain`, a folder for each domain."},
 		{"~/.local/share/devproxy/relay.db", "The names and keys of a relay that runs here, unless `devproxy relay --state` names another file."},
+		{"~/.local/share/devproxy/relay-certificates/", "The certificates of a relay that runs here, with their private keys, and its account at the authority. It is next to the file of --state."},
 		{"$XDG_RUNTIME_DIR/devproxy/", "The sockets and locks of running instances. If the variable is not set, they are in the user's folder below the folder of temporary files."},
 	}},
 	{"ENVIRONMENT", "", [][2]string{

@@ -55,7 +55,7 @@ type jsonSource struct {
 // jsonPackages are the packages whose types are printed.
 func jsonPackages() map[string]string {
 	return map[string]string{
-		"main": ".", "control": "../../devproxy/control", "journal": "../../devproxy/journal", "hcl": "../../hcl", "trust": "../../localca/trust", "doctor": "../../devproxy/doctor", "relay": "../../tunnel/relay",
+		"main": ".", "control": "../../devproxy/control", "journal": "../../devproxy/journal", "hcl": "../../hcl", "trust": "../../localca/trust", "doctor": "../../devproxy/doctor", "relay": "../../tunnel/relay", "delegation": "../../tunnel/relay/delegation",
 	}
 }
 

@@ -31,6 +31,7 @@ type relayOptions struct {
 	dev, json                   bool
 	state, congestion, logLevel string
 	memory                      int // MB
+	zone                        zoneOptions
 
 	// proxyProtocol and trustedProxies are those of the flags.
 	proxyProtocol, trustedProxies []netip.Prefix
@@ -49,9 +50,12 @@ func newRelayCmd(s *streams) *cobra.Command {
 		Short: "run the public side of shares on your own server",
 		Long: `Runs the server that shares go through: visitors and agents on one port.
 
-The domain and everything below it (t.example.com, *.t.example.com) must lead to this server, and the certificate must
-cover both. All hosts of a share are below that wildcard. Only a share with cookies = "shared" needs another one for its
-zone (*.ZONE.DOMAIN, or *.NAME.DOMAIN): repeat --cert and --key.
+The domain is delegated to this server, which answers its DNS queries and gets its certificates from Let's Encrypt by
+that. "devproxy relay init DOMAIN" shows the two DNS records and checks them. By using the authority you agree to its terms.
+
+With --cert and --key the certificate is your own: for the domain and everything below it (t.example.com,
+*.t.example.com), which must lead to this server. All hosts of a share are below that wildcard. Only a share with
+cookies = "shared" needs another one for its zone (*.ZONE.DOMAIN, or *.NAME.DOMAIN): repeat --cert and --key.
 Agents are admitted by their key, from --authorized-keys, or enrol once with the --token.
 
 --dev needs no other flags: domain ` + devDomain + `, a free port of this machine, the local CA, every key.
@@ -66,6 +70,7 @@ it is written.
 Requests and events are logged on standard error, as JSON. So are refused agents and failed TLS handshakes, with their
 addresses. --json prints one object per line: ready, handover, stopped, failed.`,
 		Example: `  devproxy relay --dev
+  devproxy relay --domain t.example.com --acme-email you@example.com --authorized-keys keys
   devproxy relay --domain t.example.com --cert wildcard.pem --key wildcard.key --authorized-keys keys
   DEVPROXY_RELAY_TOKEN=… devproxy relay --domain t.example.com --cert t.pem --key t.key --admin :9090`,
 		Args: noArgs,
@@ -85,6 +90,7 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP, or none (--dev: none)")
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and repeated for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
+	opts.zone.addFlags(flags)
 	flags.StringVar(&opts.authorizedKeys, "authorized-keys", "", "file with the agents' keys, one per line")
 	flags.StringVar(&opts.token, "token", "", "token that enrols a key, 16 random characters or more (default: $"+credentials.TokenVariable+", which other users cannot see)")
 	numberVar(flags, &opts.namesPerKey, "names-per-key", "", 1, math.MaxInt, 10, "how many plain names one key may have")
@@ -96,7 +102,7 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	numberVar(flags, &opts.memory, "memory", "", leastMemory, mostMemory, relay.DefaultMemory>>20, "MB that visitors and agents can make the relay hold")
 	flags.StringVar(&opts.logLevel, "log-level", "", "what is logged: debug, info, warn or error (default info; --dev without --json: warn)")
 	flags.BoolVar(&opts.json, "json", false, "print events as JSON, one per line")
-	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s), newRelayKeysCmd(s))
+	cmd.AddCommand(newRelayLoginCmd(s), newRelayReleaseCmd(s), newRelayKeysCmd(s), newRelayInitCmd(s))
 	return cmd
 }
 
@@ -151,11 +157,11 @@ func (o *relayOptions) checkDomain() error {
 	o.domain = strings.TrimSuffix(strings.ToLower(o.domain), ".")
 	switch {
 	case o.domain == "":
-		return usagef("devproxy relay --domain t.example.com --cert FILE --key FILE, or try it with: devproxy relay --dev", "a relay needs a domain")
+		return usagef("devproxy relay init t.example.com, or try it with: devproxy relay --dev", "a relay needs a domain")
 	case !domainPattern.MatchString(o.domain) || len(o.domain) > 150:
 		return usagef("write one like t.example.com", "%q is not a domain for a relay", o.domain)
 	case o.dev && !isLocalName(o.domain):
-		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain give --cert and --key instead of --dev", "--dev signs only names below localhost, not %s", o.domain)
+		return usagef("leave out --domain, or use one like "+devDomain+"; for a real domain leave out --dev", "--dev signs only names below localhost, not %s", o.domain)
 	}
 	return nil
 }
@@ -166,8 +172,14 @@ func (o *relayOptions) checkCerts() error {
 		return usagef("--cert chain.pem --key key.pem", "every --cert needs a --key: %d and %d were given", len(o.certs), len(o.keys))
 	case o.dev && len(o.certs) > 0:
 		return usagef("leave out one of the two", "--dev makes its own certificates, so --cert has no effect")
+	case (o.dev || len(o.certs) > 0) && o.zone.given() != "":
+		other := "--cert"
+		if o.dev {
+			other = "--dev"
+		}
+		return usagef("leave out one of the two", "%s is for a relay that gets its certificates itself, so it has no effect with %s", o.zone.given(), other)
 	case !o.dev && len(o.certs) == 0:
-		return usagef("--cert FILE --key FILE, with a certificate for "+o.domain+" and *."+o.domain+"; or try it with: devproxy relay --dev", "a relay needs a certificate")
+		return o.zone.check()
 	}
 	return nil
 }

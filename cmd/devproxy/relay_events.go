@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 )
 
 // The events of --json.
@@ -14,7 +17,9 @@ type (
 		Listen string  `json:"listen"`
 		HTTP   *string `json:"http"`
 		Admin  *string `json:"admin"`
-		PID    int     `json:"pid"`
+		// DNS are the addresses that answer for the domain.
+		DNS []string `json:"dns,omitempty"`
+		PID int      `json:"pid"`
 	}
 	// relayHandover: a SIGHUP had a result.
 	relayHandover struct {
@@ -50,9 +55,18 @@ func (run *relayRun) printReady() {
 	https, http, admin := run.address("https"), run.address("http"), run.address("admin")
 	at := run.cfg.domain + when(run.publicPort() != 443, fmt.Sprint(":", run.publicPort()))
 	text := fmt.Sprintf("%s\n  share   devproxy share --relay %s\n  agents  %s\n", run.bold("https://"+at), at, run.admission()) +
+		when(run.zone != nil, "  dns     "+strings.Join(run.dnsAddresses(), ", ")+" answers for "+run.cfg.domain+"\n") +
 		when(http != "", "  http    "+http+" redirects\n") +
 		when(admin != "", "  admin   http://"+admin+"/metrics\n")
-	run.emit(relayReady{"ready", run.cfg.domain, https, optional(http), optional(admin), os.Getpid()}, "%s", text)
+	run.emit(relayReady{"ready", run.cfg.domain, https, optional(http), optional(admin), run.dnsAddresses(), os.Getpid()}, "%s", text)
+}
+
+// dnsAddresses returns where DNS queries are answered.
+func (run *relayRun) dnsAddresses() (addresses []string) {
+	for _, name := range slices.Sorted(maps.Keys(run.sockets.Packets)) {
+		addresses = append(addresses, run.sockets.Packets[name].LocalAddr().String())
+	}
+	return addresses
 }
 
 // admission says which agents may connect.

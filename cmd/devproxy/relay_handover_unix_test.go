@@ -48,7 +48,24 @@ type relayProcess struct {
 	log bytes.Buffer
 }
 
+// startRelay starts a relay, and returns once it accepts connections.
 func startRelay(t *testing.T, home string, args ...string) *relayProcess {
+	t.Helper()
+	p := launchRelay(t, home, args...)
+	p.ready()
+	return p
+}
+
+// ready waits until the relay accepts connections.
+func (p *relayProcess) ready() {
+	p.t.Helper()
+	event := p.expect("ready")
+	p.addr = event["listen"].(string)
+	p.http, _ = event["http"].(string)
+}
+
+// launchRelay starts a relay, which may not accept connections yet.
+func launchRelay(t *testing.T, home string, args ...string) *relayProcess {
 	t.Helper()
 	program, err := exec.LookPath("devproxy") // testscript.Main put this test there
 	if err != nil {
@@ -84,9 +101,6 @@ func startRelay(t *testing.T, home string, args ...string) *relayProcess {
 			t.Logf("relay:\n%s", p.log.String())
 		}
 	})
-	ready := p.expect("ready")
-	p.addr = ready["listen"].(string)
-	p.http, _ = ready["http"].(string)
 	return p
 }
 

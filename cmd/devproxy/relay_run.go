@@ -40,16 +40,17 @@ const (
 
 // relayRun is one `devproxy relay`.
 type relayRun struct {
-	*streams  // for its events; nil inside of `up`
-	cfg       relayOptions
-	log       *slog.Logger
-	state     *relay.File
-	listeners map[string]net.Listener // by name: https, http, admin, handover.Forwarded
-	certs     *certFiles              // nil with --dev
-	relay     *relay.Relay
-	admin     *http.Server
-	serving   sync.WaitGroup
-	failed    chan error // of a listener
+	*streams // for its events; nil inside of `up`
+	cfg      relayOptions
+	log      *slog.Logger
+	state    *relay.File
+	sockets  handover.Sockets
+	certs    *certFiles // of --cert; nil without
+	zone     *relayZone // nil with --cert and --dev
+	relay    *relay.Relay
+	admin    *http.Server
+	serving  sync.WaitGroup
+	failed   chan error // of a listener
 }
 
 // runRelay serves until a signal ends it.
@@ -70,9 +71,22 @@ func runRelay(ctx context.Context, s *streams, cfg relayOptions) error {
 	run.streams = s
 	signals := make(chan os.Signal, 1)
 	defer signal.Stop(signals)
+	stopped := false
 	if err = run.start(ctx, from); err == nil {
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, hangup) // before the ready event, after which signals may come
-		run.printReady()                                              // before the predecessor prints its event
+		stopped, err = run.awaitCertificates(ctx, signals)
+	}
+	if stopped {
+		_ = from.Started(cmp.Or(err, errStopped)) // what it returns is known
+		run.close()
+		if err == nil {
+			run.printStopped()
+		}
+		return err
+	}
+	if err == nil {
+		run.serveVisitors(ctx)
+		run.printReady() // before the predecessor prints its event
 	}
 	if err = from.Started(err); err != nil {
 		run.close()
@@ -85,8 +99,11 @@ func runRelay(ctx context.Context, s *streams, cfg relayOptions) error {
 	return err
 }
 
+// errStopped is reported to a predecessor, which continues.
+var errStopped = errors.New("it was stopped while it waited for a certificate")
+
 func newRelayRun(cfg relayOptions, log *slog.Logger) *relayRun {
-	return &relayRun{cfg: cfg, log: log, failed: make(chan error, 4)}
+	return &relayRun{cfg: cfg, log: log, failed: make(chan error, 5)}
 }
 
 // start opens everything, in the order in which it may fail. The resources that
@@ -96,8 +113,8 @@ func (run *relayRun) start(ctx context.Context, from *handover.Predecessor) erro
 	if err != nil {
 		return err
 	}
-	run.listeners = from.Listeners()
-	if run.listeners == nil {
+	run.sockets = from.Sockets()
+	if run.sockets.Listeners == nil {
 		if err := run.listen(ctx); err != nil {
 			return err
 		}
@@ -109,6 +126,11 @@ func (run *relayRun) start(ctx context.Context, from *handover.Predecessor) erro
 		return failf("use another file: --state FILE", "%w", err)
 	}
 	options.Registry = run.state
+	if !run.cfg.dev && run.certs == nil {
+		if err := run.openZone(&options); err != nil {
+			return err
+		}
+	}
 	limitMemory(options.Limits.Memory)
 	if run.relay, err = relay.New(options); err != nil {
 		return err
@@ -136,6 +158,9 @@ func (run *relayRun) options() (relay.Options, error) {
 		o.Certificate, o.Covers = ca.GetCertificate, ca.Permits
 		return o, nil
 	}
+	if len(run.cfg.certs) == 0 {
+		return o, nil // openZone adds what is missing
+	}
 	certs, err := openCerts(run.cfg.certs, run.cfg.keys, run.cfg.domain)
 	if err != nil {
 		return o, err
@@ -156,7 +181,7 @@ func limitMemory(held int64) {
 
 // listen opens the sockets of the configuration.
 func (run *relayRun) listen(ctx context.Context) error {
-	run.listeners = map[string]net.Listener{}
+	run.sockets = handover.Sockets{Listeners: map[string]net.Listener{}}
 	for _, one := range []struct{ name, flag, address string }{
 		{"https", "--listen", run.cfg.listen}, {"http", "--http", run.cfg.http}, {"admin", "--admin", run.cfg.admin},
 	} {
@@ -167,9 +192,9 @@ func (run *relayRun) listen(ctx context.Context) error {
 		if err != nil {
 			return relayBindError(one.flag, one.address, err)
 		}
-		run.listeners[one.name] = ln
+		run.sockets.Listeners[one.name] = ln
 	}
-	return nil
+	return run.listenDNS(ctx)
 }
 
 // relayBindError adds the exit code and the fix.
@@ -191,32 +216,44 @@ func relayBindError(flag, address string, err error) error {
 	return &exitError{code: exitPort, err: failf(fix, "cannot listen on %s: %w", address, err)}
 }
 
-// serve starts all servers. They end when the relay is closed.
+// serve starts the servers that need no certificate. They end when the relay is closed.
 func (run *relayRun) serve(ctx context.Context) {
 	life := context.WithoutCancel(ctx)
+	if run.zone != nil {
+		run.zone.start()
+	}
 	run.admin = &http.Server{Handler: run.relay.Admin(), ReadTimeout: adminTimeout, WriteTimeout: adminTimeout,
 		ErrorLog: slog.NewLogLogger(run.log.Handler(), slog.LevelDebug)}
-	for name, serve := range map[string]func(net.Listener) error{
-		"https":            func(ln net.Listener) error { return run.relay.Serve(life, ln) },
-		"http":             func(ln net.Listener) error { return run.relay.ServeRedirect(life, ln) },
-		handover.Forwarded: func(ln net.Listener) error { return run.relay.ServeHandover(life, ln) },
-		"admin":            run.admin.Serve,
-	} {
-		ln := run.listeners[name]
-		if ln == nil {
-			continue
-		}
-		run.serving.Go(func() {
-			if err := serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
-				run.failed <- err
-			}
-		})
+	run.serveOn("http", func(ln net.Listener) error { return run.relay.ServeRedirect(life, ln) })
+	run.serveOn(handover.Forwarded, func(ln net.Listener) error { return run.relay.ServeHandover(life, ln) })
+	run.serveOn("admin", run.admin.Serve)
+}
+
+// serveVisitors starts the server that needs a certificate, which is there now.
+func (run *relayRun) serveVisitors(ctx context.Context) {
+	life := context.WithoutCancel(ctx)
+	if run.zone != nil {
+		run.zone.serving.Store(true)
 	}
+	run.serveOn("https", func(ln net.Listener) error { return run.relay.Serve(life, ln) })
+}
+
+// serveOn starts a server on a listener, if there is one.
+func (run *relayRun) serveOn(name string, serve func(net.Listener) error) {
+	ln := run.sockets.Listeners[name]
+	if ln == nil {
+		return
+	}
+	run.serving.Go(func() {
+		if err := serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			run.failed <- err
+		}
+	})
 }
 
 // address returns a listener's address; empty if no listener has that name.
 func (run *relayRun) address(name string) string {
-	if ln := run.listeners[name]; ln != nil {
+	if ln := run.sockets.Listeners[name]; ln != nil {
 		return ln.Addr().String()
 	}
 	return ""
@@ -267,7 +304,7 @@ func (run *relayRun) shutDown(again <-chan os.Signal) {
 
 // replace starts a successor and retires; false if this process continues.
 func (run *relayRun) replace(ctx context.Context, again <-chan os.Signal) bool {
-	successor, err := handover.Start(ctx, run.listeners, run.state)
+	successor, err := handover.Start(ctx, run.sockets, singleState{run})
 	if err != nil {
 		run.printNotHandedOver(err)
 		return false
@@ -328,8 +365,12 @@ func (run *relayRun) close() {
 	if run.relay != nil {
 		run.relay.Close()
 	}
-	for _, ln := range run.listeners {
+	run.zone.end()
+	for _, ln := range run.sockets.Listeners {
 		ln.Close() // nothing was accepted that could be lost
+	}
+	for _, conn := range run.sockets.Packets {
+		conn.Close()
 	}
 	run.serving.Wait()
 	if run.state != nil {
@@ -360,7 +401,9 @@ func openInnerRelay(ctx context.Context) (*innerRelay, error) {
 	cfg := relayOptions{dev: true, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
 	if err = cfg.check(false); err == nil {
 		d.run = newRelayRun(cfg, slog.New(slog.DiscardHandler))
-		err = d.run.start(ctx, nil)
+		if err = d.run.start(ctx, nil); err == nil {
+			d.run.serveVisitors(ctx)
+		}
 		limitMemory(devproxy.BodyMemory + agent.Memory + relay.DefaultMemory) // of the two together
 	}
 	if err != nil {
