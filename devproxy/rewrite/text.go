@@ -1,0 +1,178 @@
+package rewrite
+
+import (
+	"bytes"
+	"io"
+	"strings"
+)
+
+const (
+	// maxHost is the longest name of a host, RFC 1035 section 2.3.4, and its dot.
+	maxHost = 254
+	// maxPort is the longest port in digits.
+	maxPort = 5
+	// maxBefore is how much is looked at before two slashes: a scheme, a colon
+	// that is encoded twice, and an escape.
+	maxBefore = len("https") + len("%253A") + len("%3D")
+	// maxMatch bounds what is held back until the next piece: colon, slashes, host,
+	// colon, port, and the escape after it.
+	maxMatch = len("%253A") + 2*len(`\\u002f`) + maxHost + len("%253A") + maxPort + len("%253A")
+)
+
+// Text replaces the URLs in a text that is written to it, and writes the result
+// to the next writer. It holds back what may be the beginning of a URL, at most
+// maxMatch bytes, until the next Write or Close. Wherever the text is cut into
+// pieces, the result is the same.
+type Text struct {
+	names *Names
+	to    io.Writer
+	buf   []byte // the text: context that was written, then what is held back
+	done  int    // of buf was written
+	out   []byte
+}
+
+// NewText returns a Text that writes to to.
+func NewText(names *Names, to io.Writer) *Text { return &Text{names: names, to: to} }
+
+// String returns text with its URLs replaced.
+func (n *Names) String(text string) string {
+	if !strings.ContainsAny(text, anchors) {
+		return text
+	}
+	var out strings.Builder
+	t := Text{names: n, to: &out}
+	t.buf = []byte(text)
+	_ = t.rewrite(true) // a Builder does not fail
+	return out.String()
+}
+
+// Write implements io.Writer.
+func (t *Text) Write(p []byte) (int, error) {
+	if kept := max(t.done-maxBefore, 0); kept > 0 {
+		t.buf = append(t.buf[:0], t.buf[kept:]...)
+		t.done -= kept
+	}
+	t.buf = append(t.buf, p...)
+	if err := t.rewrite(false); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Close writes what was held back. It does not close the next writer.
+func (t *Text) Close() error { return t.rewrite(true) }
+
+// anchors are the bytes with which spellings of a slash begin.
+const anchors = `/\%&`
+
+// rewrite writes as much of buf as is decided; at the end all of it.
+func (t *Text) rewrite(end bool) error {
+	b, copied := t.buf, t.done
+	t.out = t.out[:0]
+	next := search{b: b}
+	for i := t.done; ; {
+		at := next.anchor(i)
+		if at < 0 {
+			break
+		}
+		m, result := t.names.match(b, at, end)
+		if result == more {
+			t.done = max(m.start, copied) // the colon before it was held back with it
+			return t.write(b[copied:t.done])
+		}
+		if result == no {
+			i = at + 1
+			continue
+		}
+		t.out = append(t.out, b[copied:m.start]...)
+		t.out = m.append(t.out, b)
+		copied, i = m.end, m.end
+	}
+	t.done = len(b)
+	if !end {
+		t.done = max(len(b)-colonAtEnd(b), copied)
+	}
+	return t.write(b[copied:t.done])
+}
+
+// write writes what was replaced, and rest after it.
+func (t *Text) write(rest []byte) error {
+	if len(t.out) > 0 {
+		t.out = append(t.out, rest...)
+		rest = t.out
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	_, err := t.to.Write(rest)
+	return err
+}
+
+// colonAtEnd returns the length of a colon after a scheme that may change, or of
+// its beginning, at the end of b.
+func colonAtEnd(b []byte) int {
+	for _, spelled := range [...]string{":", "%", "%2", "%3", "%25", "%3a", "%253", "%253a"} {
+		if hasSuffixFold(b, spelled) && len(b) > len(spelled) && strings.IndexByte("psPS", b[len(b)-len(spelled)-1]) >= 0 {
+			return len(spelled)
+		}
+	}
+	return 0
+}
+
+// search finds the next of several bytes. Each is searched with IndexByte, which
+// compares many bytes at once, and only when the last place was passed.
+type search struct {
+	b    []byte
+	from [len(anchors)]int // the next place of each, plus one; -1 for none
+}
+
+// anchor returns the first place from i on where a slash may begin, or -1.
+func (s *search) anchor(i int) int {
+	first := -1
+	for k := range s.from {
+		if s.from[k] < 0 {
+			continue
+		}
+		if s.from[k] <= i {
+			at := s.find(anchors[k], i)
+			if at < 0 {
+				s.from[k] = -1
+				continue
+			}
+			s.from[k] = at + 1
+		}
+		if at := s.from[k] - 1; first < 0 || at < first {
+			first = at
+		}
+	}
+	return first
+}
+
+// find returns the first place from i on of a byte that begins a slash, with
+// another byte after it that fits. It returns the last place too.
+func (s *search) find(c byte, i int) int {
+	for {
+		at := bytes.IndexByte(s.b[i:], c)
+		if at < 0 {
+			return -1
+		}
+		at += i
+		if at+1 == len(s.b) || fits(c, s.b[at+1]) {
+			return at
+		}
+		i = at + 1
+	}
+}
+
+// fits reports whether next can follow the first byte of a slash.
+func fits(c, next byte) bool {
+	switch c {
+	case '/':
+		return next == '/'
+	case '\\':
+		return next == '/' || next == '\\' || next == 'u' || next == 'x' || next == 'U' || next == 'X'
+	case '%':
+		return next == '2'
+	}
+	return next == '#'
+}
