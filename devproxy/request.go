@@ -27,9 +27,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.inFlight.Add(-1)
 	x := s.open(w, r)
 	defer x.close(r)
+	defer x.visit.free()
 	if x.err = x.serve(r); x.err != nil {
 		x.fail(r)
 	}
+	x.visit.finish()
 	x.w.end()
 	if x.reported().Member == "" {
 		linger(w, r)

@@ -2,6 +2,7 @@ package devproxy
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/rewrite"
 	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel/field"
 	"github.com/devproxy/devproxy/tunnel/websocket"
@@ -27,6 +29,10 @@ type visit struct {
 	host, target string
 	// hops are the instances of devproxy that the request has passed through.
 	hops []string
+	// request and response are what the share makes of them; nil until the visitor was
+	// admitted. response is nil too if bodies are left unchanged.
+	request  *rewrite.Request
+	response *rewrite.Response
 	// hidden is why the share hid the request; nil if it did not.
 	hidden *share.Hit
 }
@@ -82,7 +88,64 @@ func (x *exchange) serveVisitor(r *http.Request) error {
 	if x.visit.over.Err() != nil {
 		return errStopping
 	}
+	if err := x.visit.rewrite(x, in); err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	err := x.serveRoute(in)
+	if x.visit.response != nil && x.visit.response.Part() {
+		return x.serveWhole(in)
+	}
+	return err
+}
+
+// rewrite makes URLs in the body of the request local, and has those in the body of
+// the response made public.
+func (v *visit) rewrite(x *exchange, in *http.Request) (err error) {
+	if v.request, err = v.share.Inward(in, v.visitor); err != nil || !v.share.RewritesBodies() {
+		return err
+	}
+	options := v.share.Bodies(v.visitor, func(text string) { x.tell(in.Host, []string{text}) })
+	v.response = rewrite.NewResponse(x.w.ResponseWriter, v.request, options)
+	x.w.ResponseWriter = v.response
+	return nil
+}
+
+// serveWhole answers again when the answer was a part of a text, which can't be
+// changed: now without the Range, which is optional to the project (RFC 9110 section
+// 14.2). Nothing was written.
+func (x *exchange) serveWhole(in *http.Request) error {
+	below := x.visit.response.ResponseWriter
+	clear(below.Header())
+	x.visit.response.Free()
+	delete(in.Header, "Range")
+	delete(in.Header, "If-Range")
+	x.w.status = 0
+	x.visit.response = x.visit.response.Again()
+	x.w.ResponseWriter = x.visit.response
 	return x.serveRoute(in)
+}
+
+// finish writes the rest of the response. It breaks off one that is not complete.
+func (v *visit) finish() {
+	if v == nil || v.response == nil {
+		return
+	}
+	if err := v.response.Finish(); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// free gives up what the visit has in memory.
+func (v *visit) free() {
+	if v == nil {
+		return
+	}
+	if v.request != nil {
+		v.request.Free()
+	}
+	if v.response != nil {
+		v.response.Free()
+	}
 }
 
 // publish makes every header public that is written from now on.

@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"devproxy/middleware":          {"devproxy/plan", "devproxy/access", "devproxy/middleware/...", "tunnel/budget", "tunnel/field", "tunnel/page"},
 	"devproxy/answer":              {"devproxy/plan", "tunnel/field", "tunnel/page"},
 	"devproxy/advice":              {"devproxy/plan", "devproxy/urlfield", "tunnel/page"},
-	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/coding", "devproxy/urlfield", "tunnel/field", "tunnel/page", "tunnel/websocket"},
+	"devproxy/share":               {"devproxy/plan", "devproxy/access", "devproxy/coding", "devproxy/rewrite", "devproxy/urlfield", "tunnel/field", "tunnel/page", "tunnel/websocket"},
 	"devproxy/scaffold":            {"devproxy/scaffold/...", "hcl"},
 	"devproxy/scaffold/javascript": {},
 
@@ -56,6 +56,9 @@ var allowed = map[string][]string{
 	"devproxy/failure":  {},
 	"devproxy/coding":   {},
 	"devproxy/urlfield": {},
+
+	// It knows texts and HTTP; the names come from the share.
+	"devproxy/rewrite": {"devproxy/coding", "devproxy/middleware/head"},
 
 	"devproxy/advisory": {},
 

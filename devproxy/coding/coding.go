@@ -1,5 +1,5 @@
 // Package coding decodes the content codings of responses (RFC 9110 section 8.4.1)
-// whose text devproxy reads.
+// whose text devproxy reads, and encodes those that it has changed.
 package coding
 
 import (
@@ -25,10 +25,10 @@ const maxWindow = 8 << 20
 // from can't be decoded. coding is one line of Content-Encoding; it may be empty. If
 // from breaks off, so does the decoded content, with an error.
 func Decode(from io.Reader, coding string, read func(io.Reader) error) error {
-	switch strings.ToLower(strings.TrimSpace(coding)) {
-	case "", "identity":
+	switch canonical(coding) {
+	case "":
 		return read(from)
-	case "gzip", "x-gzip":
+	case "gzip":
 		decoder, err := gzip.NewReader(from)
 		if err != nil {
 			return err
@@ -56,4 +56,16 @@ func Decode(from io.Reader, coding string, read func(io.Reader) error) error {
 		return read(decoder)
 	}
 	return ErrUnknown
+}
+
+// canonical returns the name of a coding; empty for none.
+func canonical(coding string) string {
+	switch name := strings.ToLower(strings.TrimSpace(coding)); name {
+	case "identity":
+		return ""
+	case "x-gzip":
+		return "gzip"
+	default:
+		return name
+	}
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// page returns about 100 KiB of HTML like that of a blog. Every urls-th paragraph has
+// blog returns about 100 KiB of HTML like that of a blog. Every urls-th paragraph has
 // a local URL; 0 means none.
-func page(urls int) []byte {
+func blog(urls int) []byte {
 	var b bytes.Buffer
 	b.WriteString("<!doctype html><html><head><title>A page</title><script src=\"/app.js\"></script></head><body>\n")
 	for i := 0; b.Len() < 100<<10; i++ {
@@ -26,7 +26,7 @@ func BenchmarkText(b *testing.B) {
 	for _, test := range []struct {
 		name string
 		text []byte
-	}{{"HTML", page(0)}, {"HTML with 50 URLs", page(10)}, {"script", script}} {
+	}{{"HTML", blog(0)}, {"HTML with 50 URLs", blog(10)}, {"script", script}} {
 		b.Run(test.name, func(b *testing.B) {
 			b.SetBytes(int64(len(test.text)))
 			b.ReportAllocs()
@@ -38,7 +38,7 @@ func BenchmarkText(b *testing.B) {
 		})
 	}
 	b.Run("copied", func(b *testing.B) {
-		text := page(0)
+		text := blog(0)
 		b.SetBytes(int64(len(text)))
 		for b.Loop() {
 			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{bytes.NewReader(text)}, make([]byte, 32<<10))

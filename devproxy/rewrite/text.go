@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"strings"
+	"sync"
 )
 
 const (
@@ -26,13 +27,28 @@ const (
 type Text struct {
 	names *Names
 	to    io.Writer
-	buf   []byte // the text: context that was written, then what is held back
-	done  int    // of buf was written
-	out   []byte
+	*buffers
+	done int // of buf was written
+	// replaced is how many URLs were replaced.
+	replaced int
 }
 
-// NewText returns a Text that writes to to.
-func NewText(names *Names, to io.Writer) *Text { return &Text{names: names, to: to} }
+// buffers are those of a Text.
+type buffers struct {
+	buf []byte // the text: context that was written, then what is held back and what is new
+	out []byte // the result
+}
+
+// pool keeps buffers. It is safe for concurrent use.
+var pool = sync.Pool{New: func() any { return new(buffers) }}
+
+// maxPooled is the size of the largest buffers that are kept, in bytes.
+const maxPooled = 128 << 10
+
+// NewText returns a Text that writes to to. Close it, also after an error.
+func NewText(names *Names, to io.Writer) *Text {
+	return &Text{names: names, to: to, buffers: pool.Get().(*buffers)}
+}
 
 // String returns text with its URLs replaced.
 func (n *Names) String(text string) string {
@@ -40,8 +56,7 @@ func (n *Names) String(text string) string {
 		return text
 	}
 	var out strings.Builder
-	t := Text{names: n, to: &out}
-	t.buf = []byte(text)
+	t := Text{names: n, to: &out, buffers: &buffers{buf: []byte(text)}}
 	_ = t.rewrite(true) // a Builder does not fail
 	return out.String()
 }
@@ -60,7 +75,33 @@ func (t *Text) Write(p []byte) (int, error) {
 }
 
 // Close writes what was held back. It does not close the next writer.
-func (t *Text) Close() error { return t.rewrite(true) }
+func (t *Text) Close() error {
+	err := t.rewrite(true)
+	t.Free()
+	return err
+}
+
+// pass writes text as it is. URLs end before it and do not continue after it.
+func (t *Text) pass(text []byte) error {
+	if err := t.rewrite(true); err != nil {
+		return err
+	}
+	t.buf, t.done = t.buf[:0], 0
+	if len(text) == 0 {
+		return nil
+	}
+	_, err := t.to.Write(text)
+	return err
+}
+
+// Free gives up what was held back. Nothing is written after it.
+func (t *Text) Free() {
+	if t.buffers != nil && cap(t.buf)+cap(t.out) <= maxPooled {
+		t.buf, t.out = t.buf[:0], t.out[:0]
+		pool.Put(t.buffers)
+	}
+	t.buffers = nil
+}
 
 // anchors are the bytes with which spellings of a slash begin.
 const anchors = `/\%&`
@@ -86,6 +127,7 @@ func (t *Text) rewrite(end bool) error {
 		}
 		t.out = append(t.out, b[copied:m.start]...)
 		t.out = m.append(t.out, b)
+		t.replaced++
 		copied, i = m.end, m.end
 	}
 	t.done = len(b)
@@ -151,6 +193,15 @@ func (s *search) anchor(i int) int {
 // find returns the first place from i on of a byte that begins a slash, with
 // another byte after it that fits. It returns the last place too.
 func (s *search) find(c byte, i int) int {
+	if c == '/' { // of which there are many
+		if at := bytes.Index(s.b[i:], []byte("//")); at >= 0 {
+			return i + at
+		}
+		if last := len(s.b) - 1; last >= i && s.b[last] == '/' {
+			return last
+		}
+		return -1
+	}
 	for {
 		at := bytes.IndexByte(s.b[i:], c)
 		if at < 0 {

@@ -157,12 +157,14 @@ func (q *request) inward() *http.Request {
 }
 
 // inwardTarget makes the target origin-form (RFC 9112 section 3.2.1), since in.Host
-// has the host, and removes the link's secret.
+// has the host, removes the link's secret, and makes URLs in the query local
+// (redirect_uri=…).
 func (q *request) inwardTarget(in *http.Request) {
 	target := *q.r.URL
 	target.Scheme, target.Host, target.User = "", "", nil
 	target.RawQuery, _ = q.share.secret.cut(target.RawQuery)
 	target.RawQuery = q.share.secret.hide(target.RawQuery)
+	target.RawQuery = q.share.names.inwardTexts().String(target.RawQuery)
 	in.URL = &target
 	in.RequestURI = q.path
 	if target.RawQuery != "" || target.ForceQuery {
@@ -192,6 +194,10 @@ func (n *names) inwardOrigins(h http.Header) {
 	}
 	urlfield.Request(h, origin, func(text string) string {
 		local, _ := n.localReference(text)
-		return local
+		path, query, found := strings.Cut(local, "?")
+		if !found || local == text {
+			return local
+		}
+		return path + "?" + n.inwardTexts().String(query)
 	})
 }

@@ -22,6 +22,7 @@ type names struct {
 	zone, localZone string // in lower case; empty for none
 	named           bool
 	alone           bool // each host is separate: cookies have no common parent
+	texts           *texts
 }
 
 // pair is a host with both of its names.
@@ -199,6 +200,7 @@ func newNames(opts *Options) (names, error) {
 	}
 	b.alone = b.zone == "" || len(b.hosts) == 1 && b.zone == b.hosts[0].public.name
 	slices.SortStableFunc(b.wildcards, func(x, y pair) int { return len(y.public.name) - len(x.public.name) })
+	b.texts = newTexts(&b.names, opts)
 	return b.names, errors.Join(b.errs...)
 }
 

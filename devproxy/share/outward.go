@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy/rewrite"
 	"github.com/devproxy/devproxy/devproxy/urlfield"
 	"github.com/devproxy/devproxy/tunnel/field"
 )
@@ -36,11 +37,29 @@ func (s *Share) Outward(h http.Header, status int, v Visitor, _ *http.Request) {
 
 // outwardURLs returns a rewriter that makes URLs in response fields public.
 func (n *names) outwardURLs() urlfield.Rewriter {
-	urls := urlfield.Rewriter{URL: n.publicReference, Origin: n.publicReference, Source: n.outwardSource}
+	urls := urlfield.Rewriter{URL: n.publicURL, Origin: n.publicReference, Source: n.outwardSource}
 	if !n.named {
 		urls.LinkText = withoutReferrerPolicy
 	}
 	return urls
+}
+
+// publicURL makes a URL public, and those in its query: a login page is told where to
+// go back to (redirect_uri=…).
+func (n *names) publicURL(text string) string {
+	text = n.publicReference(text)
+	path, query, found := strings.Cut(text, "?")
+	if !found {
+		return text
+	}
+	return path + "?" + n.outwardTexts().String(query)
+}
+
+// outwardTexts are the local names, which become public.
+func (n *names) outwardTexts() *rewrite.Names {
+	return &rewrite.Names{Ends: n.texts.local, Replace: func(scheme, host, port string) (rewrite.Target, bool) {
+		return n.publicTarget(scheme, host, port, authority{})
+	}}
 }
 
 // outwardInformational keeps only Link. A browser that preloads its targets applies

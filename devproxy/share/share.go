@@ -50,6 +50,11 @@ type Options struct {
 	// NotShared are local names, without ports, that are served here and are not part
 	// of this share, so that the wildcard of a shared host does not reach them.
 	NotShared []string
+	// Upstreams are the addresses behind the hosts, whose URLs in bodies become public
+	// too.
+	Upstreams []Upstream
+	// KeepBodies leaves the URLs in bodies unchanged, those of requests and responses.
+	KeepBodies bool
 	// Zone is the public parent of all names, which no stranger's names have. It
 	// may be empty; then each host has its own cookies.
 	Zone string

@@ -1,0 +1,389 @@
+package rewrite
+
+import (
+	"bytes"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// maxTag is the longest tag that is looked at, in bytes. It is held back until it
+	// is complete; browsers can do nothing with a part of a tag.
+	maxTag = 16 << 10
+	// maxHeld is how much of a page is held back whose policy allows scripts by their
+	// hash, in bytes, and maxHold for how long, unless no more of it comes.
+	maxHeld = 512 << 10
+	maxHold = time.Second
+)
+
+// page looks at the tags of an HTML page before its URLs are replaced.
+//
+//   - A script or style sheet of a replaced host, or of the page's own, loses its
+//     "integrity": its content may change. Those of other hosts keep it.
+//   - A script or style that a Content-Security-Policy allows by its hash gets the
+//     hash of its new content there. For this the page is held back: from its
+//     beginning if the policy is in the header, else from the <meta> that has it.
+//     Behind the part that is held back, such scripts and styles stay as they are.
+//   - The sources of a policy in a <meta> are replaced like those in a header.
+type page struct {
+	names *Names
+	text  *Text
+	buf   []byte // not looked at yet
+	// policy replaces the sources of a Content-Security-Policy.
+	policy func(string) string
+	// begin is called before anything is written.
+	begin func(additions) error
+	// tell gets sentences for the developer.
+	tell func(string)
+
+	in      string // the element with raw content that the text is in, or "!--"
+	checked bool   // a policy may allow its content by a hash
+	hashes  hashes
+	added   additions
+	hold    bool // what is written goes to held
+	begun   bool
+	since   time.Time
+	held    []segment
+	size    int   // of held
+	shadow  *Text // finds URLs in what stays as it is
+}
+
+// segment is a part of a page that is held back.
+type segment struct {
+	text     []byte
+	verbatim bool // its URLs stay
+	policies bool // a <meta> whose policy gets the additions
+}
+
+func newPage(names *Names, text *Text, policy func(string) string, tell func(string)) *page {
+	return &page{names: names, text: text, policy: policy, tell: tell, hashes: hashes{}, added: additions{}}
+}
+
+// Write implements io.Writer.
+func (p *page) Write(b []byte) (int, error) {
+	text := b
+	if len(p.buf) > 0 {
+		p.buf = append(p.buf, b...)
+		text = p.buf
+	}
+	rest, err := p.look(text, false)
+	if err != nil {
+		return 0, err
+	}
+	p.buf = append(p.buf[:0], rest...)
+	return len(b), p.releaseLate()
+}
+
+// Close writes the rest.
+func (p *page) Close() error {
+	rest, err := p.look(p.buf, true)
+	if err == nil {
+		err = p.write(rest)
+	}
+	if err == nil {
+		err = p.release()
+	}
+	if err != nil {
+		return err
+	}
+	return p.text.Close()
+}
+
+// look writes what is complete in b, and returns the rest.
+func (p *page) look(b []byte, end bool) (rest []byte, err error) {
+	from := 0 // b[from:at] passes unchanged
+	for at := 0; ; {
+		if p.in != "" {
+			n, done := p.content(b[at:], end)
+			if p.checked {
+				if err := p.write(b[from:at]); err != nil {
+					return nil, err
+				}
+				from = at
+				if !done && !end && p.hold && len(b)-at < maxHeld {
+					return b[at:], nil // until all of it has come
+				}
+				if err := p.allow(b[at:at+n], done || end); err != nil {
+					return nil, err
+				}
+				from = at + n
+			}
+			if at += n; !done {
+				return b[at:], p.write(b[from:at])
+			}
+			p.in, p.checked = "", false
+			continue
+		}
+		n := bytes.IndexByte(b[at:], '<')
+		if n < 0 {
+			return nil, p.write(b[from:])
+		}
+		at += n
+		name, size := p.tag(b[at:], end)
+		if size == 0 {
+			return b[at:], p.write(b[from:at])
+		}
+		if name != "" {
+			if err := p.write(b[from:at]); err != nil {
+				return nil, err
+			}
+			if err := p.element(name, b[at:at+size]); err != nil {
+				return nil, err
+			}
+			from = at + size
+		}
+		at += size
+	}
+}
+
+// tag returns the size of the tag or comment at the beginning of b, 0 if it is not
+// complete, and the name of a start tag that matters.
+func (p *page) tag(b []byte, end bool) (name string, size int) {
+	switch c := peek(b, 1); {
+	case hasFold(b, "<!--") == yes:
+		p.in = "!--"
+		return "", len("<!--")
+	case !end && hasFold(b, "<!--") == more:
+		return "", 0
+	case !isLetter(c): // an end tag, for which there is nothing to do, or no tag
+		return "", 1
+	case !mayMatter(c) || tagName(nameOf(b)) == "":
+		// Most tags don't matter. Only a value can contain the beginning of another.
+		if size := bytes.IndexByte(b, '>') + 1; size > 0 && bytes.IndexByte(b[1:size], '<') < 0 {
+			return "", size
+		}
+	}
+	name, size = tagAt(b, nil)
+	if size < 0 {
+		if end || len(b) > maxTag {
+			return "", 1
+		}
+		return "", 0
+	}
+	return name, size
+}
+
+func peek(b []byte, i int) byte {
+	if i < len(b) {
+		return b[i]
+	}
+	return 0
+}
+
+// content returns how much of b is the content of the element p.in, and whether it
+// ends there.
+func (p *page) content(b []byte, end bool) (size int, done bool) {
+	closing := "</" + p.in
+	if p.in == "!--" {
+		closing = "-->"
+	}
+	for at := 0; ; at++ {
+		n := bytes.IndexByte(b[at:], closing[0])
+		if n < 0 {
+			return len(b), false
+		}
+		at += n
+		switch hasFold(b[at:], closing) {
+		case yes:
+			if after := peek(b[at:], len(closing)); p.in == "!--" || isSpace(after) || after == '/' || after == '>' {
+				return at, true
+			}
+			if len(b) == at+len(closing) && !end {
+				return at, false
+			}
+		case more:
+			if !end {
+				return at, false
+			}
+		}
+	}
+}
+
+// element writes a start tag that matters.
+func (p *page) element(name string, tag []byte) error {
+	t := attributes{tag: tag}
+	tagAt(tag, func(a attribute) { t.all = append(t.all, a) })
+	if isRaw(name) {
+		p.in = name
+		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || name == "script" && !t.has("src"))
+	}
+	switch name {
+	case "meta":
+		return p.meta(&t)
+	case "script":
+		return p.write(p.withoutIntegrity(&t, "src"))
+	case "link":
+		return p.write(p.withoutIntegrity(&t, "href"))
+	}
+	return p.write(tag)
+}
+
+// withoutIntegrity returns a tag without its "integrity", if the content at its URL may
+// change.
+func (p *page) withoutIntegrity(t *attributes, url string) []byte {
+	if !t.has("integrity") || !p.own(t.get(url)) {
+		return t.tag
+	}
+	for hash := range strings.FieldsSeq(t.get("integrity")) {
+		algorithm, text, _ := strings.Cut(hash, "-")
+		if _, allowed := p.hashes[hashKey(strings.ToLower(algorithm), text)]; allowed {
+			p.tell("the Content-Security-Policy allows " + t.get(url) + " by its hash: visitors' browsers refuse it if it contains local URLs; to allow it by its host, add 'self' to the policy")
+			return t.tag
+		}
+	}
+	return t.without("integrity")
+}
+
+// own reports whether a URL in a page leads to a host whose URLs are replaced. The
+// page's own host is one.
+func (p *page) own(text string) bool {
+	u, err := url.Parse(strings.TrimSpace(text))
+	return err == nil && (u.Scheme == "" && u.Host == "" || p.names.String(text) != text)
+}
+
+// meta writes a <meta>.
+func (p *page) meta(t *attributes) error {
+	if !strings.EqualFold(strings.TrimSpace(t.get("http-equiv")), "content-security-policy") {
+		return p.write(t.tag)
+	}
+	policy := p.policy(t.get("content"))
+	tag := t.tag
+	if policy != t.get("content") {
+		tag = t.with("content", policy)
+	}
+	if p.hashes.add(policy) && (p.hold || p.since.IsZero()) {
+		p.holdBack()
+		p.held = append(p.held, segment{text: bytes.Clone(tag), policies: true})
+		p.size += len(tag)
+		return nil
+	}
+	return p.write(tag)
+}
+
+// holdBack holds back what follows.
+func (p *page) holdBack() {
+	p.hold = true
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+}
+
+// holdFor holds back the page from its beginning if policies have hashes.
+func (p *page) holdFor(policies []string) bool {
+	for _, policy := range policies {
+		if p.hashes.add(policy) {
+			p.holdBack()
+		}
+	}
+	return p.hold
+}
+
+// allow writes the content of a script or style that a hash may allow. If its URLs
+// can't be replaced, it stays as it is.
+func (p *page) allow(content []byte, complete bool) error {
+	if p.hold && complete && p.shadow == nil {
+		changed := p.names.String(string(content))
+		if changed != string(content) {
+			p.added.allow(p.hashes, content, []byte(changed))
+		}
+		return p.write(content)
+	}
+	if err := p.release(); err != nil {
+		return err
+	}
+	if p.shadow == nil {
+		p.shadow = NewText(p.names, discard{})
+	}
+	_, _ = p.shadow.Write(content) // which never fails
+	if complete {
+		if p.shadow.replaced > 0 {
+			p.tell("an inline <" + p.in + "> keeps its local URLs, since the Content-Security-Policy allows it by its hash and the page is longer than devproxy holds back; use a nonce, or move it up in the page")
+		}
+		p.shadow.Free()
+		p.shadow = nil
+	}
+	return p.put(segment{text: content, verbatim: true})
+}
+
+// discard is a writer that never fails.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func (p *page) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	return p.put(segment{text: b})
+}
+
+// put writes s, or holds it back.
+func (p *page) put(s segment) error {
+	if !p.hold {
+		return p.send(s)
+	}
+	s.text = bytes.Clone(s.text)
+	p.held = append(p.held, s)
+	if p.size += len(s.text); p.size > maxHeld {
+		return p.release()
+	}
+	return nil
+}
+
+func (p *page) send(s segment) error {
+	if !p.begun {
+		p.begun = true
+		if p.begin != nil {
+			if err := p.begin(p.added); err != nil {
+				return err
+			}
+		}
+	}
+	if s.verbatim {
+		return p.text.pass(s.text)
+	}
+	if s.policies {
+		t := attributes{tag: s.text}
+		tagAt(s.text, func(a attribute) { t.all = append(t.all, a) })
+		if policy := t.get("content"); p.added.policy(policy) != policy {
+			s.text = t.with("content", p.added.policy(policy))
+		}
+	}
+	_, err := p.text.Write(s.text)
+	return err
+}
+
+// release writes what is held back.
+func (p *page) release() error {
+	if p.begun && !p.hold {
+		return nil
+	}
+	held := p.held
+	p.hold, p.held, p.size = false, nil, 0
+	for _, s := range held {
+		if err := p.send(s); err != nil {
+			return err
+		}
+	}
+	if !p.begun {
+		return p.send(segment{})
+	}
+	return nil
+}
+
+// releaseLate releases what was held back for long enough.
+func (p *page) releaseLate() error {
+	if p.hold && time.Since(p.since) > maxHold {
+		return p.release()
+	}
+	return nil
+}
+
+// free gives up everything that was not written.
+func (p *page) free() {
+	if p.shadow != nil {
+		p.shadow.Free()
+	}
+	p.text.Free()
+}

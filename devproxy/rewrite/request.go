@@ -1,0 +1,103 @@
+package rewrite
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+)
+
+const (
+	// maxBody is the size of the largest request body whose URLs are replaced, in
+	// bytes. It is read before the request is sent on, so that its length is known:
+	// some development servers accept no body without one.
+	maxBody = 1 << 20
+	// maxBodies bounds the bodies that are in memory for this at one time, in bytes.
+	// While there are more, bodies pass as they are.
+	maxBodies = 64 << 20
+)
+
+// Request is a request for Response.
+type Request struct {
+	*http.Request
+	ours   bool   // it has an entity tag of ours
+	budget func() // gives back the memory of its body
+}
+
+// NewRequest makes r, which is the caller's own copy, a request for the upstream: its
+// entity tags are the upstream's, and with bodies, the URLs in JSON and forms that a
+// page of the same site sends are replaced.
+//
+// The body stays as it is if it comes from elsewhere, so that signatures of webhooks
+// hold; if it has a content coding or a digest; or if it is larger than maxBody or its
+// length is not known. The error is that of reading it.
+func NewRequest(r *http.Request, names *Names, mark string, bodies bool) (*Request, error) {
+	out := &Request{Request: r, budget: func() {}}
+	out.ours = unmarkTags(r.Header, mark)
+	if !bodies || !mayChange(r) {
+		return out, nil
+	}
+	size := r.ContentLength
+	if inMemory.Add(size) > maxBodies {
+		inMemory.Add(-size)
+		return out, nil
+	}
+	out.budget = func() { inMemory.Add(-size) }
+	return out, replaceBody(r, names)
+}
+
+// inMemory counts the bytes of bodies for maxBodies.
+var inMemory atomic.Int64
+
+// Free gives up the body. Call it when the request was answered.
+func (r *Request) Free() { r.budget() }
+
+// mayChange reports whether the body of r is a text that a page of the same site sends.
+func mayChange(r *http.Request) bool {
+	h := r.Header
+	switch h.Get("Sec-Fetch-Site") {
+	case "same-origin", "same-site":
+	default:
+		return false
+	}
+	if r.ContentLength <= 0 || r.ContentLength > maxBody || h.Get("Content-Encoding") != "" || h.Get("Expect") != "" {
+		return false
+	}
+	for _, name := range digests {
+		if h.Get(name) != "" {
+			return false
+		}
+	}
+	k, charset := kindOf(h.Get("Content-Type"))
+	return isASCII(charset) && (k == plain || isForm(h.Get("Content-Type")))
+}
+
+// isForm reports whether a media type is that of a form without files.
+func isForm(contentType string) bool {
+	const form = "application/x-www-form-urlencoded"
+	return len(contentType) >= len(form) && hasFold([]byte(contentType), form) == yes
+}
+
+// replaceBody reads the body of r and replaces its URLs.
+func replaceBody(r *http.Request, names *Names) error {
+	body := bytes.NewBuffer(make([]byte, 0, min(r.ContentLength, 64<<10)+bytes.MinRead)) // a client may declare more than it sends
+	if _, err := body.ReadFrom(r.Body); err != nil {
+		return err
+	}
+	text := body.Bytes()
+	var changed bytes.Buffer
+	out := NewText(names, &changed)
+	_, _ = out.Write(text) // a Buffer does not fail
+	_ = out.Close()
+	if out.replaced > 0 {
+		text = changed.Bytes()
+		r.ContentLength = int64(len(text))
+		r.Header["Content-Length"] = []string{strconv.Itoa(len(text))}
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{bytes.NewReader(text), r.Body}
+	return nil
+}
