@@ -44,7 +44,7 @@ func TestHotReplacementOfStorybook(t *testing.T) {
 				}
 				continue
 			}
-			if got.body != want || got.header.Get("Etag") != `W/"1"` {
+			if got.body != want || !strings.HasPrefix(got.header.Get("Etag"), `W/"1`) { // a visitor's has a mark
 				t.Errorf("%s: got\n%s\nwant\n%s", path, got.body, want)
 			}
 		}

@@ -67,7 +67,9 @@ type link struct {
 type terms struct {
 	plan    *plan.Share
 	aliases map[string][]string // of the plan's hosts, by name
-	until   time.Time
+	// upstreams are those of the plan's hosts; Host has no port.
+	upstreams []share.Upstream
+	until     time.Time
 }
 
 // claim returns the claim for the relay.
@@ -231,7 +233,7 @@ func (l *link) adopt(grant tunnel.Grant, opts SharerOptions) error {
 		return err
 	}
 	port := opts.HTTPSPort()
-	made, err := share.New(l.options(grant, port, opts.Folder))
+	made, err := share.New(l.options(grant, port, opts))
 	if err != nil {
 		return err
 	}
@@ -327,11 +329,11 @@ func stricter(old, next *plan.Share) bool {
 }
 
 // options returns the share as its visitors see it.
-func (l *link) options(grant tunnel.Grant, port uint16, folder string) share.Options {
+func (l *link) options(grant tunnel.Grant, port uint16, opts SharerOptions) share.Options {
 	options := share.Options{
-		Zone: grant.Zone, Together: !l.foreign(), LocalZone: l.plan.Domain, Root: folder,
+		Zone: grant.Zone, Together: !l.foreign(), LocalZone: l.plan.Domain, Root: opts.Folder,
 		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show, Allow: l.plan.Allow,
-		Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
+		KeepBodies: l.plan.KeepBodies, Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
 	}
 	if l.plan.Name != "" || l.foreign() {
 		options.Named = true
@@ -346,6 +348,15 @@ func (l *link) options(grant tunnel.Grant, port uint16, folder string) share.Opt
 			host.Aliases = append(host.Aliases, authority(alias, port))
 		}
 		options.Hosts = append(options.Hosts, host)
+	}
+	if plain := opts.plainPort(); plain != 0 {
+		options.PlainPort = strconv.Itoa(int(plain))
+	}
+	for _, upstream := range l.upstreams {
+		if upstream.Host != "" {
+			upstream.Host = authority(upstream.Host, port)
+		}
+		options.Upstreams = append(options.Upstreams, upstream)
 	}
 	return options
 }

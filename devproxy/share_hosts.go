@@ -1,12 +1,15 @@
 package devproxy
 
 import (
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel"
 )
 
@@ -138,4 +141,44 @@ func beforeDomain(host, domain string) string {
 		return ""
 	}
 	return strings.TrimSuffix(host, "."+domain)
+}
+
+// upstreamsOf returns the addresses of this machine behind the hosts of p, without
+// ports in Host.
+func upstreamsOf(p *plan.Plan) (all []share.Upstream) {
+	for _, host := range p.Hosts() {
+		for _, route := range host.Routes {
+			upstream, ok := route.Answer.(*plan.Upstream)
+			if !ok {
+				continue
+			}
+			leads, path := leadsWhole(route)
+			for _, member := range upstream.Members {
+				port := member.LocalPort()
+				if port == 0 {
+					continue
+				}
+				found := share.Upstream{Authority: "localhost:" + strconv.Itoa(port)}
+				if leads {
+					found.Host, found.Path = host.Name, path
+				}
+				if !slices.Contains(all, found) {
+					all = append(all, found)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// leadsWhole reports whether every URL of a route's upstream has a URL at its host: the
+// same with path before it.
+func leadsWhole(route *plan.Route) (whole bool, path string) {
+	switch {
+	case route.Exact, route.Rewrite != "", !reflect.DeepEqual(route.Match, plan.Conditions{}), strings.Contains(route.Path, "*"):
+		return false, ""
+	case route.Path == "/":
+		return true, ""
+	}
+	return route.StripPrefix, strings.TrimSuffix(route.Path, "/")
 }

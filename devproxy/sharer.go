@@ -43,6 +43,8 @@ type SharerOptions struct {
 	Roots func(relay string) *x509.CertPool
 	// HTTPSPort returns the port that HTTPS is bound to.
 	HTTPSPort func() uint16
+	// HTTPPort returns the port that plain HTTP is bound to, 0 for none; it may be nil.
+	HTTPPort func() uint16
 	// Relays returns the relays that may carry a share: those of a request, else
 	// those of the Proxyfile or of the user.
 	Relays func(request string, file []string) ([]credentials.Login, error)
@@ -51,6 +53,14 @@ type SharerOptions struct {
 	Consent func(p *plan.Plan, relay string) error
 	// Notify is called with every event, in order. It may block.
 	Notify func(ShareEvent)
+}
+
+// plainPort is HTTPPort's, or 0.
+func (o *SharerOptions) plainPort() uint16 {
+	if o.HTTPPort == nil {
+		return 0
+	}
+	return o.HTTPPort()
 }
 
 // Sharer publishes hosts of a project, under one link at a time. The fields after
@@ -253,7 +263,7 @@ func (s *Sharer) carry(l *link, p *plan.Share, until time.Time) (err error) {
 	if p, err = l.carried(p); err != nil {
 		return err
 	}
-	l.terms = terms{p, s.aliases(), until}
+	l.terms = terms{p, s.aliases(), upstreamsOf(s.plan), until}
 	return nil
 }
 
@@ -329,7 +339,7 @@ func (s *Sharer) revise(ctx context.Context, request control.ShareRequest, resta
 	if p, err = s.live.carried(p); err != nil {
 		return err
 	}
-	next := terms{p, s.aliases(), s.live.until}
+	next := terms{p, s.aliases(), upstreamsOf(s.plan), s.live.until}
 	if restart {
 		next.until = time.Now().Add(cmp.Or(request.For, p.Expires))
 	}
@@ -388,7 +398,7 @@ func (s *Sharer) change(ctx context.Context, next terms) error {
 }
 
 func (t terms) equal(other terms) bool {
-	return t.until.Equal(other.until) && reflect.DeepEqual(t.plan, other.plan) && reflect.DeepEqual(t.aliases, other.aliases)
+	return t.until.Equal(other.until) && reflect.DeepEqual(t.plan, other.plan) && reflect.DeepEqual(t.aliases, other.aliases) && slices.Equal(t.upstreams, other.upstreams)
 }
 
 // aliases returns the further names of the plan's hosts.

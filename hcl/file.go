@@ -418,6 +418,8 @@ type Share struct {
 	// SharedCookies is true for cookies = "shared": the hosts of the share have
 	// cookies in common.
 	SharedCookies bool
+	// KeepBodies is true for rewrite_body = false: URLs in bodies stay as they are.
+	KeepBodies bool
 	// Flows are what flows into the attributes of the block, by attribute name.
 	Flows map[string]Flow
 	// Range is the block's header: share.

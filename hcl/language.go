@@ -36,11 +36,10 @@ func kinds() map[string]kind {
 		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
 		"share": {name: "share", attrs: entryNames(shareEntries()), later: map[string]string{
-			"rewrite_body": "URLs in pages are not rewritten, those in header fields are",
-			"callback":     "it will be a lasting address for OAuth callbacks; for now, use name",
-			"sealed":       "it will prevent the relay from reading the traffic",
-			"tcp":          "it will publish TCP services; for now, only hosts are published",
-			"udp":          "it will publish UDP services; for now, only hosts are published",
+			"callback": "it will be a lasting address for OAuth callbacks; for now, use name",
+			"sealed":   "it will prevent the relay from reading the traffic",
+			"tcp":      "it will publish TCP services; for now, only hosts are published",
+			"udp":      "it will publish UDP services; for now, only hosts are published",
 		}},
 	}
 }

@@ -26,6 +26,10 @@ func shareEntries() []entry[Share] {
 		}},
 		{name: "allow", decode: func(f field, s *Share) { s.Allow = decodeVisitors(f) }},
 		{name: "cookies", decode: func(f field, s *Share) { s.SharedCookies = decodeSharedCookies(f.value) }},
+		{name: "rewrite_body", decode: func(f field, s *Share) {
+			on := f.boolean()
+			s.KeepBodies = on != nil && !*on
+		}},
 		{name: "expires", decode: func(f field, s *Share) { s.Expires = decodeExpires(f.value) }},
 	}
 }

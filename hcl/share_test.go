@@ -70,6 +70,9 @@ func TestShare(t *testing.T) {
 		}}},
 		{`cookies = "shared"`, Share{SharedCookies: true}},
 		{`cookies = null`, Share{}},
+		{`rewrite_body = false`, Share{KeepBodies: true}},
+		{`rewrite_body = true`, Share{}},
+		{`rewrite_body = null`, Share{}},
 		{`expires = "90m"`, Share{Expires: 90 * time.Minute}},
 		{`expires = "20000h"`, Share{Expires: 20000 * time.Hour}},
 	}

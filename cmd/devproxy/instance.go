@@ -268,6 +268,14 @@ func (in *instance) httpsPort() uint16 {
 	return in.sockets.HTTPS()[0].Port()
 }
 
+// httpPort is the port of plain HTTP; 0 for none.
+func (in *instance) httpPort() uint16 {
+	if in.sockets == nil || len(in.sockets.HTTP()) == 0 {
+		return 0
+	}
+	return in.sockets.HTTP()[0].Port()
+}
+
 // bindError adds the exit code and the fix. An address that is not a loopback address
 // is a usage error; without one, the shared ports could not be reached.
 func (in *instance) bindError(err error, wanted listen.Config) error {

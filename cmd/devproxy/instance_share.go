@@ -20,6 +20,7 @@ func (in *instance) openSharer(p *plan.Plan) error {
 		Server: in.server, Folder: folder, Store: in.consent.logins, Log: in.log, Congestion: in.opts.congestion,
 		Roots:     func(relay string) *x509.CertPool { return relayRoots(relay, in.ca) },
 		HTTPSPort: in.httpsPort,
+		HTTPPort:  in.httpPort,
 		Relays:    in.relays,
 		Consent:   in.consent.mayShare,
 		Notify:    func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },

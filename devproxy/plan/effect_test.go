@@ -284,6 +284,7 @@ func TestEverySink(t *testing.T) {
 		"share.public":            "share { public = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.allow":             "share { allow = [\"10.0.0.${strlen(" + secret + ")}\"] }\n" + inHost(""),
 		"share.show":              "share { show = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
+		"share.rewrite_body":      "share { rewrite_body = " + secret + " == \"a\" }\n" + inHost(""),
 		"share.cookies":           "share { cookies = " + secret + " == \"a\" ? \"shared\" : null }\n" + inHost(""),
 		"share.expires":           "share { expires = \"${strlen(" + secret + ")}h\" }\n" + inHost(""),
 	}

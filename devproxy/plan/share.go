@@ -52,6 +52,8 @@ type Share struct {
 	// SharedCookies is true when the hosts have cookies in common, which needs a
 	// public parent of their own.
 	SharedCookies bool
+	// KeepBodies is true when URLs in bodies stay as they are.
+	KeepBodies bool
 	// Expires is how long the link lives, never 0.
 	Expires time.Duration
 	// Relocation is where the hosts have moved in a linked worktree, or nil.
@@ -108,7 +110,7 @@ func (s *Share) sharing() map[string]bool {
 func (s *Share) settings() Share {
 	return Share{
 		Relays: s.Relays, Name: s.Name, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public,
-		Show: s.Show, Allow: s.Allow, SharedCookies: s.SharedCookies, Expires: s.Expires,
+		Show: s.Show, Allow: s.Allow, SharedCookies: s.SharedCookies, KeepBodies: s.KeepBodies, Expires: s.Expires,
 	}
 }
 
@@ -121,7 +123,7 @@ func (b *builder) share() *Share {
 	s.Relays = mapped(w.Relays, func(relay hcl.Name) string { return relay.Value })
 	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
 	s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
-	s.SharedCookies = w.SharedCookies
+	s.SharedCookies, s.KeepBodies = w.SharedCookies, w.KeepBodies
 	if w.Expires != 0 {
 		s.Expires = w.Expires
 	}

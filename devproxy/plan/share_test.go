@@ -220,6 +220,7 @@ func TestShareChanged(t *testing.T) {
 		{"show", with(func(s *hcl.Share) { s.Show = named("/rails/mailers") }), told},
 		{"allow", with(func(s *hcl.Share) { s.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), told},
 		{"cookies", with(func(s *hcl.Share) { s.SharedCookies = true }), told},
+		{"rewrite_body", with(func(s *hcl.Share) { s.KeepBodies = true }), told},
 		{"expires", with(func(s *hcl.Share) { s.Expires = time.Hour }), told},
 		{"share = false", sharing(t, plain, kept(a()), b()), told},
 		{"share = false where it is not shared anyway", sharing(t, plain, a(), kept(b())), ""},

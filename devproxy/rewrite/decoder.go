@@ -15,7 +15,7 @@ const (
 	// times its encoded size all of a longer body may have. A body above that was made
 	// to cost its recipient time. gzip of one repeated byte has 1000; of real text 20 at
 	// most.
-	maxFree  = 64 << 20
+	maxFree  = 8 << 20
 	maxRatio = 200
 )
 

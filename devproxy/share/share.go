@@ -53,6 +53,9 @@ type Options struct {
 	// Upstreams are the addresses behind the hosts, whose URLs in bodies become public
 	// too.
 	Upstreams []Upstream
+	// PlainPort is the port of plain HTTP on this machine; empty for none. URLs with it
+	// in bodies become public too.
+	PlainPort string
 	// KeepBodies leaves the URLs in bodies unchanged, those of requests and responses.
 	KeepBodies bool
 	// Zone is the public parent of all names, which no stranger's names have. It

@@ -29,6 +29,7 @@ type texts struct {
 	// local and public are the last labels of local and of public names.
 	local, public map[string]bool
 	upstreams     map[string][]Upstream // by Authority
+	plain         string                // Options.PlainPort
 	// mark identifies the names, in hexadecimal.
 	mark string
 }
@@ -40,7 +41,7 @@ const loopback = "localhost"
 var loopbacks = []string{"localhost", "127.0.0.1", "[::1]", "0.0.0.0"}
 
 func newTexts(n *names, opts *Options) *texts {
-	t := &texts{local: map[string]bool{}, public: map[string]bool{}, upstreams: map[string][]Upstream{}}
+	t := &texts{plain: opts.PlainPort, local: map[string]bool{}, public: map[string]bool{}, upstreams: map[string][]Upstream{}}
 	sum := sha256.New()
 	for _, host := range n.hosts {
 		t.local[lastLabel(host.local.name)] = true
@@ -126,7 +127,8 @@ func (s *Share) Mark(v Visitor) string {
 func (n *names) publicTarget(scheme, host, port string, from authority) (target rewrite.Target, ok bool) {
 	local := authority{host, cmp.Or(port, webSchemes[schemeOf(scheme)].port)}
 	public, ok := n.public(local)
-	if !ok && port == "" && len(n.hosts) > 0 {
+	plain := port != "" && port == n.texts.plain && (scheme == "http" || scheme == "ws")
+	if !ok && (port == "" || plain) && len(n.hosts) > 0 {
 		public, ok = n.public(authority{host, n.hosts[0].local.port})
 	}
 	if ok {

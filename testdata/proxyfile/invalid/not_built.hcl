@@ -8,7 +8,6 @@ udp "dns" { # ERROR: "udp" is not built yet
   listen = 53
 }
 share {
-  rewrite_body = false # ERROR: "rewrite_body" is not built yet
   callback     = true # ERROR: "callback" is not built yet
   sealed       = true # ERROR: "sealed" is not built yet
   tcp          = [tcp.postgres] # ERROR: "tcp" is not built yet

@@ -10,4 +10,6 @@ share {
   hosts    = null
   password = env("NOT_SET_HERE")
   public   = []
+
+  rewrite_body = true
 }
