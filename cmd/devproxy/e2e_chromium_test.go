@@ -49,7 +49,7 @@ var chromiumFlags = []chromedp.ExecAllocatorOption{
 }
 
 // startChromium starts a browser that lives in u's HOME and finds the foreign
-// names on this machine. The returned context is for openTab.
+// names on this machine. One with a space is a rule of its own. The returned context is for openTab.
 func startChromium(t *testing.T, u *upProcess, foreign ...string) context.Context {
 	t.Helper()
 	options := append(chromiumFlags[:len(chromiumFlags):len(chromiumFlags)],
@@ -63,7 +63,10 @@ func startChromium(t *testing.T, u *upProcess, foreign ...string) context.Contex
 	}
 	var rules []string
 	for _, name := range foreign {
-		rules = append(rules, "MAP "+name+" 127.0.0.1")
+		if !strings.Contains(name, " ") {
+			name = "MAP " + name + " 127.0.0.1"
+		}
+		rules = append(rules, name)
 	}
 	if rules != nil {
 		options = append(options, chromedp.Flag("host-resolver-rules", strings.Join(rules, ",")))
