@@ -293,7 +293,7 @@ func TestRequestBodies(t *testing.T) {
 	}
 }
 
-// TestUnreachableURLs: the developer is told of URLs that visitors can't follow, once.
+// TestUnreachableURLs: URLs that visitors can't follow are reported, once.
 func TestUnreachableURLs(t *testing.T) {
 	s := appAt(t, "", func(o *share.Options) {
 		o.NotShared = []string{"admin.shop.localhost"}

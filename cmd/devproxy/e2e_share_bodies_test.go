@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -156,6 +157,16 @@ func (p *hardCoded) serveAuth(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back+"?"+url.Values{"code": {"c0de"}, "next": {r.FormValue("next")}}.Encode(), http.StatusSeeOther)
 }
 
+// runtimeOf returns the folder of sockets and locks in an environment.
+func runtimeOf(env []string) (dir string) {
+	for _, variable := range env {
+		if value, ok := strings.CutPrefix(variable, "XDG_RUNTIME_DIR="); ok {
+			dir = value
+		}
+	}
+	return dir
+}
+
 // TestE2EShareBodies: an app of three hosts with hard-coded local URLs works for a
 // visitor whose browser finds none of them: pages, scripts with hashes and integrity,
 // JSON, events, a cookie for all hosts, and a login with OAuth's code flow.
@@ -175,6 +186,11 @@ share { cookies = "shared" }
 	local := func(name string) string { return fmt.Sprintf("https://%s:%d", name, project.addr.Port()) }
 	app.web, app.api, app.auth = local("shop.localhost"), local("api.shop.localhost"), local("auth.shop.localhost")
 	shop := "https://" + project.host("shop.localhost")
+
+	files, err := filepath.Glob(filepath.Join(runtimeOf(relay.env), "*", "*.public.env"))
+	if err != nil || len(files) != 1 || !strings.Contains(readText(t, files[0]), "DEVPROXY_PUBLIC_URL="+shop+"\n") {
+		t.Errorf("the files with the public address: %q, %v", files, err)
+	}
 
 	p := openTab(t, browser)
 	if _, err := p.visit(app.web); err == nil {

@@ -100,6 +100,9 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	if err != nil {
 		return nil, err
 	}
+	if err := in.lock.WritePublicURLs(control.Share{}); err != nil {
+		return nil, errors.Join(err, in.lock.Close())
+	}
 	if in.report, err = openConsole(s, opts, src, in.mask); err != nil {
 		return nil, errors.Join(err, in.lock.Close())
 	}

@@ -64,3 +64,11 @@ func (in *instance) shareTrouble(err error) {
 	e := devproxy.ShareEvent{Kind: devproxy.ShareTrouble, Share: control.Share{Error: text, Fix: fix}}
 	in.post(func() error { return in.shareChanged(e) })
 }
+
+// writePublicURLs writes the addresses of the share to the file that services read.
+// Without a share it is empty.
+func (in *instance) writePublicURLs() {
+	if err := in.lock.WritePublicURLs(in.sharer.Status()); err != nil {
+		in.say("the file with the public addresses was not written: " + err.Error())
+	}
+}

@@ -131,6 +131,7 @@ func (in *instance) shareChanged(e devproxy.ShareEvent) error {
 	if in.opts.shareOnly && !in.shown && e.Share.State == control.ShareFailed {
 		return failf(e.Share.Fix, "%s", e.Share.Error)
 	}
+	in.writePublicURLs()
 	in.report.share(e)
 	if e.Kind != devproxy.ShareBegun {
 		in.report.detach()

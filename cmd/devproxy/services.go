@@ -277,6 +277,7 @@ func (s *services) environment(p *plan.Plan) map[string]string {
 		env["FORCE_COLOR"] = "1" // output to a pipe has no colours otherwise
 	}
 	env["HOST"] = loopbackHost
+	env["DEVPROXY_PUBLIC_URL_FILE"] = s.instance.lock.PublicURLFile()
 	delete(env, "PORT") // ours is not theirs
 	for _, host := range p.Hosts() {
 		if !strings.Contains(host.Name, "*") {

@@ -111,7 +111,7 @@ func (in *Instance) Close() error {
 	if !in.lock.Locked() {
 		return nil // the files may be the next instance's by now
 	}
-	err := os.Remove(in.base + holderSuffix)
+	err := errors.Join(in.removePublicURLs(), os.Remove(in.base+holderSuffix))
 	return errors.Join(err, in.lock.Unlock())
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/coding"
 )
 
-// kind is what a response is to this package.
+// kind says how a response is changed.
 type kind int
 
 const (

@@ -185,7 +185,7 @@ func hostLength(b []byte) int {
 }
 
 // after returns what follows a host or a port: the character, decoded, and the
-// spelling of a colon. The result is no where another authority continues.
+// spelling of a colon. Where another authority continues, the result is no.
 func after(b []byte) (follows byte, colon string, result cut) {
 	if len(b) == 0 {
 		return 0, "", more

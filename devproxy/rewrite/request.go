@@ -22,7 +22,7 @@ const (
 type Request struct {
 	*http.Request
 	ours   bool   // it has an entity tag of ours
-	budget func() // gives back the memory of its body
+	budget func() // returns the memory of its body
 }
 
 // NewRequest makes r, which is the caller's own copy, a request for the upstream: its

@@ -15,7 +15,7 @@ import (
 // Upstream is where the whole of a shared host leads.
 type Upstream struct {
 	// Authority is the upstream's own address, with its port: "localhost:5173",
-	// which stands for every loopback address.
+	// which means every loopback address.
 	Authority string
 	// Host is Host.Local of the host that leads there; empty if none does, or only in
 	// part.
@@ -164,7 +164,7 @@ func (n *names) upstreamTarget(address, from authority) (target rewrite.Target, 
 	return target, ok
 }
 
-// tellUnreachable tells of a URL that leads to the project and that visitors can't
+// tellUnreachable reports a URL that leads to the project and that visitors can't
 // reach.
 func (n *names) tellUnreachable(host, port string, tell func(string)) {
 	if n.notShared[host] {
