@@ -104,7 +104,7 @@ func TestPageCuts(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 5))
-	for range 3000 {
+	for range 1500 {
 		var text strings.Builder
 		for range r.IntN(16) {
 			text.WriteString(words[r.IntN(len(words))])

@@ -111,7 +111,7 @@ func TestCuts(t *testing.T) {
 	names := testNames()
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 1))
-	for range 20000 {
+	for range 6000 {
 		checkCuts(t, names, randomText(r), r)
 		if t.Failed() {
 			t.Fatalf("with seed %d", seed)
