@@ -20,7 +20,7 @@ import (
 )
 
 // appAt starts an app, and serves and shares it.
-func appAt(t *testing.T, settings string, change func(*share.Options), app http.HandlerFunc) *shareSite {
+func appAt(t testing.TB, settings string, change func(*share.Options), app http.HandlerFunc) *shareSite {
 	t.Helper()
 	upstream := httptest.NewServer(app)
 	t.Cleanup(upstream.Close)
