@@ -3,6 +3,7 @@ package devproxy
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ func BenchmarkShareBodies(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			s := appAt(b, "", func(o *share.Options) { o.KeepBodies = test.keep }, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/html")
+				w.Header().Set("Content-Length", strconv.Itoa(len(test.page)))
 				_, _ = io.WriteString(w, test.page)
 			})
 			client := s.visitors()

@@ -60,6 +60,25 @@ func (n *Names) match(b []byte, at int, end bool) (m match, result cut) {
 	return m, yes
 }
 
+// isOther reports whether b begins with two plain slashes and a host that is not
+// replaced. Most URLs are such; this is the quick way past them.
+func (n *Names) isOther(b []byte) bool {
+	if len(b) < 2 || b[0] != '/' || b[1] != '/' {
+		return false
+	}
+	end := 2
+	for end < len(b) && hostBytes[b[end]] {
+		end++
+	}
+	switch {
+	case end == len(b), end > maxHost, b[end-1] == '.':
+		return false
+	case end == 2:
+		return b[2] != '['
+	}
+	return !n.has(b[2:end])
+}
+
 // atMost returns no in place of yes.
 func atMost(result cut) cut {
 	if result == yes {

@@ -27,13 +27,13 @@ const (
 //     Behind the part that is held back, such scripts and styles stay as they are.
 //   - The sources of a policy in a <meta> are replaced like those in a header.
 type page struct {
-	names *Names
-	text  *Text
-	buf   []byte // not looked at yet
+	names    *Names
+	text     *Text
+	*buffers // buf is not looked at yet
 	// policy replaces the sources of a Content-Security-Policy.
 	policy func(string) string
 	// begin is called before anything is written.
-	begin func(additions) error
+	begin func(additions)
 	// tell gets sentences for the developer.
 	tell func(string)
 
@@ -57,7 +57,7 @@ type segment struct {
 }
 
 func newPage(names *Names, text *Text, policy func(string) string, tell func(string)) *page {
-	return &page{names: names, text: text, policy: policy, tell: tell, hashes: hashes{}, added: additions{}}
+	return &page{names: names, text: text, buffers: pool.Get().(*buffers), policy: policy, tell: tell, hashes: hashes{}, added: additions{}}
 }
 
 // Write implements io.Writer.
@@ -87,14 +87,18 @@ func (p *page) Close() error {
 	if err != nil {
 		return err
 	}
+	p.buffers.free()
+	p.buffers = nil
 	return p.text.Close()
 }
 
 // look writes what is complete in b, and returns the rest.
 func (p *page) look(b []byte, end bool) (rest []byte, err error) {
-	from := 0 // b[from:at] passes unchanged
+	from := 0  // b[from:at] passes unchanged
+	last := -1 // the last tag that does not matter
 	for at := 0; ; {
 		if p.in != "" {
+			last = -1
 			n, done := p.content(b[at:], end)
 			if p.checked {
 				if err := p.write(b[from:at]); err != nil {
@@ -117,9 +121,30 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 		}
 		n := bytes.IndexByte(b[at:], '<')
 		if n < 0 {
+			if last >= 0 && !end && len(b)-last <= maxTag && bytes.IndexByte(b[last:], '>') < 0 {
+				return b[last:], p.write(b[from:last]) // a value may go on
+			}
 			return nil, p.write(b[from:])
 		}
 		at += n
+		if c := peek(b, at+1); c != 0 && c != '!' && !mayMatter(c) {
+			if isLetter(c) {
+				last = at
+			}
+			at++
+			continue
+		}
+		if last >= 0 && bytes.IndexByte(b[last:at], '>') < 0 { // perhaps in a value
+			switch _, size := tagAt(b[last:], nil); {
+			case size < 0 && !end && len(b)-last <= maxTag:
+				return b[last:], p.write(b[from:last])
+			case size > at-last:
+				at = last + size
+				last = -1
+				continue
+			}
+		}
+		last = -1
 		name, size := p.tag(b[at:], end)
 		if size == 0 {
 			return b[at:], p.write(b[from:at])
@@ -141,6 +166,8 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 // complete, and the name of a start tag that matters.
 func (p *page) tag(b []byte, end bool) (name string, size int) {
 	switch c := peek(b, 1); {
+	case c == 0 && len(b) == 1 && !end:
+		return "", 0
 	case hasFold(b, "<!--") == yes:
 		p.in = "!--"
 		return "", len("<!--")
@@ -148,8 +175,8 @@ func (p *page) tag(b []byte, end bool) (name string, size int) {
 		return "", 0
 	case !isLetter(c): // an end tag, for which there is nothing to do, or no tag
 		return "", 1
-	case !mayMatter(c) || tagName(nameOf(b)) == "":
-		// Most tags don't matter. Only a value can contain the beginning of another.
+	case tagName(nameOf(b)) == "":
+		// Only a value can contain the beginning of another tag.
 		if size := bytes.IndexByte(b, '>') + 1; size > 0 && bytes.IndexByte(b[1:size], '<') < 0 {
 			return "", size
 		}
@@ -270,13 +297,12 @@ func (p *page) holdBack() {
 }
 
 // holdFor holds back the page from its beginning if policies have hashes.
-func (p *page) holdFor(policies []string) bool {
+func (p *page) holdFor(policies []string) {
 	for _, policy := range policies {
 		if p.hashes.add(policy) {
 			p.holdBack()
 		}
 	}
-	return p.hold
 }
 
 // allow writes the content of a script or style that a hash may allow. If its URLs
@@ -335,9 +361,7 @@ func (p *page) send(s segment) error {
 	if !p.begun {
 		p.begun = true
 		if p.begin != nil {
-			if err := p.begin(p.added); err != nil {
-				return err
-			}
+			p.begin(p.added)
 		}
 	}
 	if s.verbatim {
@@ -385,5 +409,7 @@ func (p *page) free() {
 	if p.shadow != nil {
 		p.shadow.Free()
 	}
+	p.buffers.free()
+	p.buffers = nil
 	p.text.Free()
 }

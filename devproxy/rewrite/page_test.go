@@ -17,11 +17,10 @@ func pageThrough(t *testing.T, text string, policies []string, cut func(int) int
 	names := testNames()
 	replace := strings.NewReplacer("shop.localhost:8443", "shop-k3.t.example.com")
 	p := newPage(names, NewText(names, &out), replace.Replace, func(text string) { told = append(told, text) })
-	p.begin = func(added additions) error {
+	p.begin = func(added additions) {
 		for _, policy := range policies {
 			header = append(header, added.policy(policy))
 		}
-		return nil
 	}
 	p.holdFor(policies)
 	for rest := []byte(text); len(rest) > 0; {

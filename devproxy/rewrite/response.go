@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/devproxy/devproxy/devproxy/coding"
 	"github.com/devproxy/devproxy/devproxy/middleware/head"
@@ -51,6 +53,7 @@ type Response struct {
 	decoder *decoder
 	start   *intake
 	encoder coding.Encoder
+	sink    *sink
 }
 
 // NewResponse returns a writer for the response to r, as Request made it.
@@ -84,8 +87,9 @@ func (w *Response) WriteHeader(status int) {
 	default:
 		w.left = head.Length(h)
 		describe(h, w.opts.Mark)
-		if w.r.Method != http.MethodHead && w.left != 0 && w.change(k) {
-			return
+		if w.r.Method != http.MethodHead && w.left != 0 {
+			w.change(k)
+			return // the head is sent before the first bytes
 		}
 	}
 	w.sendHead()
@@ -108,29 +112,28 @@ func (w *Response) kind(h http.Header) kind {
 	return k
 }
 
-// change sets up the steps that the body goes through. It reports whether the head is
-// held back.
-func (w *Response) change(k kind) (held bool) {
+// change sets up the steps that the body goes through.
+func (w *Response) change(k kind) {
 	h := w.Header()
 	name, _ := codingOf(h)
-	w.encoder = coding.NewEncoder(w.ResponseWriter, name)
+	w.sink = newSink(w.ResponseWriter, w.sendHead)
+	w.encoder = coding.NewEncoder(w.sink, name)
 	text := NewText(w.opts.Names, w.encoder)
 	w.start = &intake{text: text, to: w.encoder, tell: w.opts.Tell}
 	if k == markup {
 		w.start.page = newPage(w.opts.Names, text, w.opts.Policy, w.opts.Tell)
-		held = w.start.page.holdFor(append(h["Content-Security-Policy"][:len(h["Content-Security-Policy"]):len(h["Content-Security-Policy"])], h["Content-Security-Policy-Report-Only"]...))
-		w.start.page.begin = w.begin
+		w.start.page.holdFor(slices.Concat(h["Content-Security-Policy"], h["Content-Security-Policy-Report-Only"]))
+		w.start.page.begin = w.allow
 	}
 	w.in = w.start
 	if name != "" {
 		w.decoder = newDecoder(name, w.start)
 		w.in = w.decoder
 	}
-	return held
 }
 
-// begin sends the head, whose policies allow what was added.
-func (w *Response) begin(added additions) error {
+// allow has the policies in the head allow what was added.
+func (w *Response) allow(added additions) {
 	h := w.Header()
 	for _, name := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"} {
 		if len(added) == 0 || h[name] == nil {
@@ -142,8 +145,6 @@ func (w *Response) begin(added additions) error {
 		}
 		h[name] = policies
 	}
-	w.sendHead()
-	return nil
 }
 
 func (w *Response) sendHead() {
@@ -192,6 +193,9 @@ func (w *Response) FlushError() error {
 		if err := w.encoder.Flush(); err != nil {
 			return err
 		}
+		if err := w.sink.flush(); err != nil {
+			return err
+		}
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
@@ -224,6 +228,12 @@ func (w *Response) Finish() error {
 		w.err = w.encoder.Close()
 	}
 	if w.err == nil {
+		if h := w.Header(); !w.sent && len(h["Trailer"]) == 0 { // which needs chunks
+			h["Content-Length"] = []string{strconv.Itoa(len(*w.sink.buf))}
+		}
+		w.err = w.sink.flush()
+	}
+	if w.err == nil {
 		for _, name := range digests { // of trailers
 			delete(w.Header(), name)
 			delete(w.Header(), http.TrailerPrefix+name)
@@ -239,6 +249,7 @@ func (w *Response) Free() {
 	}
 	if w.start != nil {
 		w.start.free()
+		w.sink.free()
 	}
 }
 

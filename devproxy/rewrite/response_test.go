@@ -148,7 +148,7 @@ func TestResponses(t *testing.T) {
 				t.Errorf("%d %q, %v, told %d times; want %q, told %d times", got.Code, got.Body, err, told, test.want, test.told)
 			}
 			for _, name := range []string{"Content-Length", "Repr-Digest", "Last-Modified"} {
-				if changed && got.Header().Get(name) != "" {
+				if changed && got.Header().Get(name) != "" && name != "Content-Length" {
 					t.Errorf("%s: %s", name, got.Header().Get(name))
 				}
 			}

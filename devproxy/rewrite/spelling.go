@@ -82,7 +82,16 @@ func isLetter(c byte) bool { return 'a' <= lower(c) && lower(c) <= 'z' }
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 
 // isHost reports whether c can be in the name of a host.
-func isHost(c byte) bool { return isLetter(c) || isDigit(c) || c == '-' || c == '_' || c == '.' }
+func isHost(c byte) bool { return hostBytes[c] }
+
+// hostBytes is never changed.
+var hostBytes = func() (all [256]bool) {
+	for c := range len(all) {
+		b := byte(c)
+		all[c] = isLetter(b) || isDigit(b) || b == '-' || b == '_' || b == '.'
+	}
+	return all
+}()
 
 // colons are the spellings of the colon after a scheme.
 var colons = [...]string{":", "%3a", "%253a"}

@@ -2,7 +2,9 @@ package rewrite
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
+	"math/bits"
 	"strings"
 	"sync"
 )
@@ -96,11 +98,16 @@ func (t *Text) pass(text []byte) error {
 
 // Free gives up what was held back. Nothing is written after it.
 func (t *Text) Free() {
-	if t.buffers != nil && cap(t.buf)+cap(t.out) <= maxPooled {
-		t.buf, t.out = t.buf[:0], t.out[:0]
-		pool.Put(t.buffers)
-	}
+	t.buffers.free()
 	t.buffers = nil
+}
+
+// free puts b back into the pool. A nil b is not there any more.
+func (b *buffers) free() {
+	if b != nil && cap(b.buf)+cap(b.out) <= maxPooled {
+		b.buf, b.out = b.buf[:0], b.out[:0]
+		pool.Put(b)
+	}
 }
 
 // anchors are the bytes with which spellings of a slash begin.
@@ -115,6 +122,10 @@ func (t *Text) rewrite(end bool) error {
 		at := next.anchor(i)
 		if at < 0 {
 			break
+		}
+		if t.names.isOther(b[at:]) {
+			i = at + 1
+			continue
 		}
 		m, result := t.names.match(b, at, end)
 		if result == more {
@@ -194,13 +205,7 @@ func (s *search) anchor(i int) int {
 // another byte after it that fits. It returns the last place too.
 func (s *search) find(c byte, i int) int {
 	if c == '/' { // of which there are many
-		if at := bytes.Index(s.b[i:], []byte("//")); at >= 0 {
-			return i + at
-		}
-		if last := len(s.b) - 1; last >= i && s.b[last] == '/' {
-			return last
-		}
-		return -1
+		return twoSlashes(s.b, i)
 	}
 	for {
 		at := bytes.IndexByte(s.b[i:], c)
@@ -213,6 +218,26 @@ func (s *search) find(c byte, i int) int {
 		}
 		i = at + 1
 	}
+}
+
+// twoSlashes returns the first place from i on of two slashes, or that of a slash at
+// the end; -1 for none. It compares eight bytes at once.
+func twoSlashes(b []byte, i int) int {
+	const ones = 0x0101010101010101
+	const slashes, highs = '/' * ones, 0x80 * ones
+	for ; i+8 <= len(b); i += 7 { // the last byte is the next eight's first
+		x := binary.LittleEndian.Uint64(b[i:]) ^ slashes
+		is := ^((x&^highs + (highs - ones)) | x) & highs // the high bit of each byte that is a slash
+		if pair := is & (is >> 8); pair != 0 {
+			return i + bits.TrailingZeros64(pair)/8
+		}
+	}
+	for ; i < len(b); i++ {
+		if b[i] == '/' && (i+1 == len(b) || b[i+1] == '/') {
+			return i
+		}
+	}
+	return -1
 }
 
 // fits reports whether next can follow the first byte of a slash.

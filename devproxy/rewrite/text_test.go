@@ -175,3 +175,24 @@ func FuzzText(f *testing.F) {
 		checkCuts(t, testNames(), text, rand.New(rand.NewPCG(seed, 3)))
 	})
 }
+
+// TestTwoSlashes compares with a search byte by byte.
+func TestTwoSlashes(t *testing.T) {
+	r := rand.New(rand.NewPCG(rand.Uint64(), 10))
+	for range 20000 {
+		b := make([]byte, r.IntN(40))
+		for i := range b {
+			b[i] = "/a.0\xaf\x2e"[r.IntN(6)]
+		}
+		from := r.IntN(len(b) + 1)
+		want := bytes.Index(b[from:], []byte("//"))
+		if want >= 0 {
+			want += from
+		} else if len(b) > from && b[len(b)-1] == '/' {
+			want = len(b) - 1
+		}
+		if got := twoSlashes(b, from); got != want {
+			t.Fatalf("%q from %d: %d, want %d", b, from, got, want)
+		}
+	}
+}

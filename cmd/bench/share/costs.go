@@ -29,22 +29,34 @@ func (b bench) here(ctx context.Context, measure func(*share) error) error {
 	})
 }
 
-// cpuRequests stays below the burst that a relay grants one address.
-const cpuRequests = 2400
+// cpuRequests and pageRequests, twice, stay below the burst that a relay grants one
+// address.
+const (
+	cpuRequests  = 1800
+	pageRequests = 250
+)
 
 // cpuRow is the load for which a request's cost is measured.
 func cpuRow() row { return row{"cpu", "4 KB", cpuRequests, 4 << 10, 6, alone} }
+
+// pageRow is the load for which the cost of replacing URLs is measured.
+func pageRow() row { return row{"page", "100 KiB", pageRequests, 100 << 10, 6, alone} }
 
 // cpuCost is processor time of one request, in microseconds.
 type cpuCost struct {
 	Local float64 `json:"local_us"` // `up`, for a request on this machine
 	Agent float64 `json:"agent_us"` // `up`, for one through the link
 	Relay float64 `json:"relay_us"`
+	// Bytes and Page are the agent's for 100 KiB, of which the latter has URLs that it
+	// replaces.
+	Bytes float64 `json:"bytes_us"`
+	Page  float64 `json:"page_us"`
 }
 
 func (c cpuCost) print(w io.Writer) {
 	fmt.Fprintf(w, "\nProcessor time of a 4 KB request on one machine: %.0f µs locally; through the link the agent takes %.0f µs (%.2f ×), the relay %.0f µs (%.2f ×).\n",
 		c.Local, c.Agent, c.Agent/c.Local, c.Relay, c.Relay/c.Local)
+	fmt.Fprintf(w, "For 100 KiB the agent takes %.0f µs as bytes, and %.0f µs as HTML whose URLs it replaces (%.2f ×).\n", c.Bytes, c.Page, c.Page/c.Bytes)
 }
 
 // measureCPU compares requests on this machine with requests through a link
@@ -71,6 +83,14 @@ func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {
 	}
 	if cost.Agent, cost.Relay, err = s.cpuDuring(ctx, s.visitors([]row{cpuRow()})); err != nil {
 		return cost, fmt.Errorf("through the link: %w", err)
+	}
+	long := s.visitors([]row{pageRow()})
+	if cost.Bytes, _, err = s.cpuDuring(ctx, long); err != nil {
+		return cost, fmt.Errorf("100 KiB through the link: %w", err)
+	}
+	long.Page = true
+	if cost.Page, _, err = s.cpuDuring(ctx, long); err != nil {
+		return cost, fmt.Errorf("pages through the link: %w", err)
 	}
 	return cost, nil
 }
@@ -107,7 +127,7 @@ func (s *share) cpuDuring(ctx context.Context, visitors spec) (up, relay float64
 	if err := read(); err != nil {
 		return 0, 0, err
 	}
-	each := func(i int) float64 { return float64(used[i].Microseconds()) / cpuRequests }
+	each := func(i int) float64 { return float64(used[i].Microseconds()) / float64(visitors.Rows[0].Requests) }
 	return each(0), each(1), nil
 }
 

@@ -11,10 +11,12 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// serveUpstream is the application that is shared: /bytes/N is N zeros.
+// serveUpstream is the application that is shared: /bytes/N is N zeros, /page/N is a
+// page of that length.
 func serveUpstream(ctx context.Context, s spec) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
@@ -22,6 +24,7 @@ func serveUpstream(ctx context.Context, s spec) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/bytes/{n}", serveBytes)
+	mux.HandleFunc("/page/{n}", servePage)
 	const headTime = 10 * time.Second
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headTime}
 	stopClose := context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -46,6 +49,21 @@ func serveBytes(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.CopyN(w, zeros{}, n) // the reader reports an error
 }
 
+// paragraphs are a piece of the page, with one local URL.
+var paragraphs = strings.Repeat(`<article class="post card"><h2><a href="/posts/a-title">A title</a></h2><p>Some text of a paragraph, as long as most.</p><img src="https://cdn.example.com/a.jpg" alt=""></article>`+"\n", 10) +
+	`<a href="https://shop.localhost/next">next</a>` + "\n"
+
+func servePage(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.Atoi(r.PathValue("n"))
+	if err != nil || n < 0 || n > downloadSize {
+		http.Error(w, "invalid number of bytes", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Content-Length", strconv.Itoa(n))
+	_, _ = io.WriteString(w, strings.Repeat(paragraphs, n/len(paragraphs)+1)[:n]) // the reader reports an error
+}
+
 // zeros reads as zeros for ever.
 type zeros struct{}
 
@@ -57,7 +75,8 @@ func (zeros) Read(p []byte) (int, error) {
 // httpClient is like a browser: HTTP/1.1, connections kept.
 type httpClient struct {
 	http *http.Client
-	base string
+	base string // with the path, up to the size
+	page bool   // public URLs are longer than local ones
 }
 
 // clientTLS trusts the certificate in the file root; without one, any certificate,
@@ -90,7 +109,11 @@ func newHTTPClient(s spec) (*httpClient, error) {
 			return new(net.Dialer).DialContext(ctx, network, s.Dial)
 		}
 	}
-	return &httpClient{&http.Client{Transport: transport}, s.URL}, nil
+	path := "/bytes/"
+	if s.Page {
+		path = "/page/"
+	}
+	return &httpClient{&http.Client{Transport: transport}, s.URL + path, s.Page}, nil
 }
 
 func (c *httpClient) get(ctx context.Context, size int) (int64, error) {
@@ -99,7 +122,11 @@ func (c *httpClient) get(ctx context.Context, size int) (int64, error) {
 		return 0, err
 	}
 	defer body.Close()
-	return io.Copy(io.Discard, body)
+	n, err := io.Copy(io.Discard, body)
+	if c.page {
+		n = min(n, int64(size))
+	}
+	return n, err
 }
 
 func (c *httpClient) stall(ctx context.Context, size int) error {
@@ -112,7 +139,7 @@ func (c *httpClient) stall(ctx context.Context, size int) error {
 }
 
 func (c *httpClient) open(ctx context.Context, size int) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/bytes/%d", c.base, size), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+strconv.Itoa(size), nil)
 	if err != nil {
 		return nil, err
 	}
