@@ -47,16 +47,16 @@ type cpuCost struct {
 	Local float64 `json:"local_us"` // `up`, for a request on this machine
 	Agent float64 `json:"agent_us"` // `up`, for one through the link
 	Relay float64 `json:"relay_us"`
-	// Bytes and Page are the agent's for 100 KiB, of which the latter has URLs that it
-	// replaces.
-	Bytes float64 `json:"bytes_us"`
-	Page  float64 `json:"page_us"`
+	// Plain and HTML are the agent's for the same 100 KiB: as plain text, and as a page
+	// whose URLs it replaces.
+	Plain float64 `json:"plain_us"`
+	HTML  float64 `json:"html_us"`
 }
 
 func (c cpuCost) print(w io.Writer) {
 	fmt.Fprintf(w, "\nProcessor time of a 4 KB request on one machine: %.0f µs locally; through the link the agent takes %.0f µs (%.2f ×), the relay %.0f µs (%.2f ×).\n",
 		c.Local, c.Agent, c.Agent/c.Local, c.Relay, c.Relay/c.Local)
-	fmt.Fprintf(w, "For 100 KiB the agent takes %.0f µs as bytes, and %.0f µs as HTML whose URLs it replaces (%.2f ×).\n", c.Bytes, c.Page, c.Page/c.Bytes)
+	fmt.Fprintf(w, "For 100 KiB the agent takes %.0f µs as plain text, and %.0f µs as HTML whose URLs it replaces (%.2f ×).\n", c.Plain, c.HTML, c.HTML/c.Plain)
 }
 
 // measureCPU compares requests on this machine with requests through a link
@@ -85,11 +85,12 @@ func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {
 		return cost, fmt.Errorf("through the link: %w", err)
 	}
 	long := s.visitors([]row{pageRow()})
-	if cost.Bytes, _, err = s.cpuDuring(ctx, long); err != nil {
+	long.Path = plainPath
+	if cost.Plain, _, err = s.cpuDuring(ctx, long); err != nil {
 		return cost, fmt.Errorf("100 KiB through the link: %w", err)
 	}
-	long.Page = true
-	if cost.Page, _, err = s.cpuDuring(ctx, long); err != nil {
+	long.Path = htmlPath
+	if cost.HTML, _, err = s.cpuDuring(ctx, long); err != nil {
 		return cost, fmt.Errorf("pages through the link: %w", err)
 	}
 	return cost, nil

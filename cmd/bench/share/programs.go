@@ -121,8 +121,8 @@ type spec struct {
 	URL  string `json:"url"`
 	Root string `json:"root"`
 	Dial string `json:"dial"`
-	// Page has them ask for pages, in which URLs are replaced, in place of bytes.
-	Page bool `json:"page"`
+	// Path is what they ask for; empty is bytes.
+	Path string `json:"path"`
 	// Patient visitors retry until they get a first response.
 	Patient bool `json:"patient"`
 	// Sessions is the number of sleeping shares.

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,8 +16,9 @@ import (
 	"time"
 )
 
-// serveUpstream is the application that is shared: /bytes/N is N zeros, /page/N is a
-// page of that length.
+// serveUpstream is the application that is shared: /bytes/N is N zeros, /html/N is a
+// page of that length, and /plain/N the same page as plain text, in which no URL is
+// replaced.
 func serveUpstream(ctx context.Context, s spec) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
@@ -24,7 +26,7 @@ func serveUpstream(ctx context.Context, s spec) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/bytes/{n}", serveBytes)
-	mux.HandleFunc("/page/{n}", servePage)
+	mux.HandleFunc("/{kind}/{n}", servePage)
 	const headTime = 10 * time.Second
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: headTime}
 	stopClose := context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -59,10 +61,16 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "invalid number of bytes", http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Content-Type", "text/"+r.PathValue("kind"))
 	w.Header().Set("Content-Length", strconv.Itoa(n))
 	_, _ = io.WriteString(w, strings.Repeat(paragraphs, n/len(paragraphs)+1)[:n]) // the reader reports an error
 }
+
+// The paths of a page.
+const (
+	htmlPath  = "html"
+	plainPath = "plain"
+)
 
 // zeros reads as zeros for ever.
 type zeros struct{}
@@ -109,11 +117,8 @@ func newHTTPClient(s spec) (*httpClient, error) {
 			return new(net.Dialer).DialContext(ctx, network, s.Dial)
 		}
 	}
-	path := "/bytes/"
-	if s.Page {
-		path = "/page/"
-	}
-	return &httpClient{&http.Client{Transport: transport}, s.URL + path, s.Page}, nil
+	path := cmp.Or(s.Path, "bytes")
+	return &httpClient{&http.Client{Transport: transport}, s.URL + "/" + path + "/", path == htmlPath}, nil
 }
 
 func (c *httpClient) get(ctx context.Context, size int) (int64, error) {
