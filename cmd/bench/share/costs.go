@@ -87,7 +87,7 @@ func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {
 	long := s.visitors([]row{pageRow()})
 	long.Path = plainPath
 	if cost.Plain, _, err = s.cpuDuring(ctx, long); err != nil {
-		return cost, fmt.Errorf("100 KiB through the link: %w", err)
+		return cost, fmt.Errorf("plain text through the link: %w", err)
 	}
 	long.Path = htmlPath
 	if cost.HTML, _, err = s.cpuDuring(ctx, long); err != nil {

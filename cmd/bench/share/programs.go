@@ -121,7 +121,7 @@ type spec struct {
 	URL  string `json:"url"`
 	Root string `json:"root"`
 	Dial string `json:"dial"`
-	// Path is what they ask for; empty is bytes.
+	// Path selects what they ask for; empty means bytes.
 	Path string `json:"path"`
 	// Patient visitors retry until they get a first response.
 	Patient bool `json:"patient"`
