@@ -46,8 +46,8 @@ Most domains need two records: one that delegates the domain to this server, and
 Where your DNS provider can't delegate a domain, --static keeps its addresses there and delegates only _acme-challenge.
 Then shares with cookies = "shared" are refused, since each needs a certificate of its own.
 
-Use a domain that nothing else depends on. Shares of one domain are the same site for browsers, as are all names below
-the domain that you registered: a share can set cookies for other names below it unless it is a domain of its own.`,
+Register a domain for the relay alone if you can. For browsers, all names below a registered domain are one site, so
+the pages of a share can set cookies for your other names below it.`,
 		Example: `  devproxy relay init t.example.com --acme-email you@example.com
   devproxy relay init t.example.com --address 203.0.113.7 --container
   devproxy relay init t.example.com --check`,
@@ -61,7 +61,7 @@ the domain that you registered: a share can set cookies for other names below it
 	init.relay.zone.addFlags(flags)
 	flags.BoolVar(&init.check, "check", false, "check the records once; exit 1 if one is missing")
 	flags.BoolVar(&init.container, "container", false, "show the command for a container instead of a systemd unit")
-	flags.StringVar(&init.unit, "unit", "/etc/systemd/system/devproxy-relay.service", "`file` to write the systemd unit to")
+	flags.StringVar(&init.unit, "unit", "/etc/systemd/system/devproxy-relay.service", "`FILE` to write the systemd unit to")
 	flags.BoolVar(&init.yes, "yes", false, "write the unit without asking")
 	flags.BoolVar(&init.json, "json", false, "with --check: print one object per record")
 	return cmd
@@ -78,6 +78,9 @@ func (i *relayInit) run(ctx context.Context) error {
 		return usagef("devproxy relay init "+i.relay.domain+" --check --json", "--json needs --check")
 	}
 	i.plan = delegation.Plan{Domain: i.relay.domain, Addresses: i.relay.zone.publicAddresses, Static: i.relay.zone.static}
+	if !i.check {
+		i.printRecords()
+	}
 	parent, err := i.checker.Parent(ctx, i.plan)
 	if err != nil {
 		return failf("make sure that this server can resolve names, and that the parent of "+i.relay.domain+" is registered", "%w", err)
@@ -85,7 +88,10 @@ func (i *relayInit) run(ctx context.Context) error {
 	if i.check {
 		return i.checkOnce(ctx, parent)
 	}
-	i.printRecords(parent)
+	i.note("asking the servers of " + parent.Zone + ": " + strings.Join(parent.Servers, ", "))
+	if !i.plan.Static && !strings.Contains(parent.Zone, ".") {
+		i.note("at the registrar of " + i.plan.Domain + " these are its name server, and the address (glue, or host record) of that")
+	}
 	if err := i.await(ctx, func() string { return i.missing(ctx, parent) }, "the records are there"); err != nil {
 		return err
 	}
@@ -140,22 +146,13 @@ func describe(f delegation.Finding) string {
 }
 
 // printRecords prints what to make in the parent zone.
-func (i *relayInit) printRecords(parent delegation.Parent) {
-	i.paragraph("Make these DNS records where " + parent.Zone + " is managed:")
+func (i *relayInit) printRecords() {
+	i.paragraph("Make these DNS records where the parent of " + i.plan.Domain + " is managed:")
 	table := tabwriter.NewWriter(i.Out, 0, 0, 2, ' ', 0)
 	for _, r := range i.plan.Records() {
 		fmt.Fprintf(table, "  %s\t%s\t%s\n", r.Name, r.Type, r.Value)
 	}
 	_ = table.Flush() // print errors are ignored
-	if !i.plan.Static && parent.Zone == parentOf(i.plan.Domain) && !strings.Contains(parent.Zone, ".") {
-		i.paragraph("At the registrar of " + i.plan.Domain + " these are its name server, and the address (glue, or host record) of that.")
-	}
-	i.paragraph("Asking the servers of " + parent.Zone + ": " + strings.Join(parent.Servers, ", "))
-}
-
-func parentOf(domain string) string {
-	_, parent, _ := strings.Cut(domain, ".")
-	return parent
 }
 
 // missing says which records are not there; empty if all are.
@@ -211,10 +208,15 @@ func (i *relayInit) awaitQueries(ctx context.Context) error {
 		return nil
 	}
 	return i.await(ctx, func() string {
-		if err := i.checker.Reach(ctx, i.plan); err != nil {
-			return "DNS queries don't reach this server (" + err.Error() + "); " + i.openPort()
+		err := i.checker.Reach(ctx, i.plan)
+		var failure *net.DNSError
+		switch {
+		case err == nil:
+			return ""
+		case errors.As(err, &failure) && failure.IsNotFound:
+			return "this machine's resolver does not know the records yet"
 		}
-		return ""
+		return "DNS queries don't reach this server (" + err.Error() + "); " + i.openPort()
 	}, "DNS queries reach this server")
 }
 

@@ -169,14 +169,13 @@ func TestRelayInit(t *testing.T) {
 		t.Fatalf("%v\n%s", err, s.err.String())
 	}
 	for _, want := range []string{
-		"Make these DNS records where example.com is managed:\n  t.example.com.     NS  ns.t.example.com.\n  ns.t.example.com.  A   203.0.113.7\n",
-		"Asking the servers of example.com: ns1.example.net\n",
+		"Make these DNS records where the parent of t.example.com is managed:\n  t.example.com.     NS  ns.t.example.com.\n  ns.t.example.com.  A   203.0.113.7\n",
 	} {
 		if !strings.Contains(s.out.String(), want) {
 			t.Errorf("standard output has no %q:\n%s", want, s.out.String())
 		}
 	}
-	for _, want := range []string{"the records are there\n", "DNS queries reach this server\n", "wrote " + s.unit + "\n", "start the relay:\n  sudo systemctl daemon-reload && sudo systemctl enable --now devproxy-relay.service\n"} {
+	for _, want := range []string{"asking the servers of example.com: ns1.example.net\n", "the records are there\n", "DNS queries reach this server\n", "wrote " + s.unit + "\n", "start the relay:\n  sudo systemctl daemon-reload && sudo systemctl enable --now devproxy-relay.service\n"} {
 		if !strings.Contains(s.err.String(), want) {
 			t.Errorf("standard error has no %q:\n%s", want, s.err.String())
 		}

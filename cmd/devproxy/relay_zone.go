@@ -42,7 +42,7 @@ const dnsPort = 53
 // addFlags adds the flags to relay's.
 func (o *zoneOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.addresses, "address", nil, "public `IP` address of this server, if it is behind NAT; can be repeated")
-	flags.StringArrayVar(&o.dns, "dns", nil, "`address` for DNS queries, on port 53 unless it has another; can be repeated (default: the address that this machine reaches the internet from)")
+	flags.StringArrayVar(&o.dns, "dns", nil, "`ADDRESS` for DNS queries, on port 53 unless it has another; can be repeated (default: the address that this machine reaches the internet from)")
 	flags.BoolVar(&o.static, "static", false, "the addresses of the domain are records of another DNS server, and only _acme-challenge.DOMAIN leads to this one")
 	flags.StringVar(&o.email, "acme-email", "", "address that the certificate authority writes to about problems")
 	flags.StringVar(&o.authority, "acme-ca", "", "`URL` of the certificate authority's ACME directory (default: Let's Encrypt)")

@@ -16,6 +16,7 @@ import (
 type Failure struct {
 	text, fix string
 	cause     error
+	refused   bool // the authority has answered
 	final     bool // another attempt does not help
 	pauses    []time.Duration
 }
@@ -47,6 +48,7 @@ func explain(err error, o Options) *Failure {
 	f := &Failure{cause: err, pauses: refused}
 	var problem acme.Problem
 	if errors.As(err, &problem) {
+		f.refused = true
 		f.explainProblem(problem, o)
 		return f
 	}

@@ -47,7 +47,7 @@ type Options struct {
 	Domain string
 	// Authority is the URL of the authority's directory.
 	Authority string
-	// Rehearsal is the directory of an authority for tests. An order that has failed
+	// Rehearsal is the directory of an authority for tests. An order that was refused
 	// is tried there first, where failures do not count. Empty is none.
 	Rehearsal string
 	// Email is where the authority writes to about problems; it may be empty.
@@ -161,6 +161,7 @@ func (r *run) own(ctx context.Context) error {
 // secure gets a certificate that is valid now, however long that takes. It returns an
 // error that another attempt cannot change, or that of ctx.
 func (r *run) secure(ctx context.Context, subject, kind string) error {
+	refusals := 0
 	for attempt := 0; ; attempt++ {
 		due := r.load(ctx, subject)
 		if due && r.Covers(subject) {
@@ -169,7 +170,7 @@ func (r *run) secure(ctx context.Context, subject, kind string) error {
 		if !due {
 			return nil
 		}
-		err := r.obtain(ctx, subject, kind, attempt)
+		err := r.obtain(ctx, subject, kind, refusals)
 		if err == nil {
 			continue // and load it
 		}
@@ -183,6 +184,9 @@ func (r *run) secure(ctx context.Context, subject, kind string) error {
 		if failure.final {
 			return failure
 		}
+		if failure.refused {
+			refusals++
+		}
 		pause := failure.pause(attempt)
 		r.opts.Log.Error("certificate not issued", "name", subject, "error", failure.Error(), "fix", failure.Fix(), "again_in", pause.String())
 		if !sleep(ctx, pause) {
@@ -191,11 +195,12 @@ func (r *run) secure(ctx context.Context, subject, kind string) error {
 	}
 }
 
-// obtain orders a certificate once, and keeps it in the storage.
-func (r *run) obtain(ctx context.Context, subject, kind string, attempt int) error {
+// obtain orders a certificate once, and keeps it in the storage. After a refusal, the
+// rehearsal comes first.
+func (r *run) obtain(ctx context.Context, subject, kind string, refusals int) error {
 	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
-	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &attempt)
+	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &refusals)
 	began := time.Now()
 	order := r.config.ObtainCertSync
 	if r.stored(ctx, subject) { // and has expired

@@ -331,6 +331,23 @@ func TestNoZones(t *testing.T) {
 	}
 }
 
+// TestRehearsal: after a refusal, an order is tried where failures do not count.
+func TestRehearsal(t *testing.T) {
+	s := newSetup(t, pebble.Options{Validity: time.Hour})
+	rehearsal := pebble.New(t, pebble.Options{Validity: time.Hour}) // which does not run
+	s.opts.Rehearsal = rehearsal.URL
+	s.open()
+	s.authority.Start()
+	r := newRun(s.Manager)
+	defer r.close()
+	if err := r.obtain(t.Context(), "t.example.com", kindRelay, 1); err == nil || !strings.Contains(err.Error(), rehearsal.URL) {
+		t.Errorf("after a refusal: %v", err)
+	}
+	if err := r.obtain(t.Context(), "t.example.com", kindRelay, 0); err != nil {
+		t.Errorf("without one: %v", err)
+	}
+}
+
 // TestFolder: others cannot read what the folder will hold, and a file is not a
 // folder.
 func TestFolder(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 	// maxConnections is how many TCP connections all clients have together, and
 	// maxPerNetwork how many of them one network has (an IPv4 /24 or an IPv6 /56). A
 	// new connection beyond the first closes the oldest one; beyond the second it is
-	// closed itself.
+	// closed itself. Together they take at most 16 MB.
 	maxConnections = 128
 	maxPerNetwork  = 16
 	// connectionTime bounds a TCP connection, and maxQueries the queries on it. Clients
