@@ -13,7 +13,8 @@
 //     it. A folder in between that is a project of its own (it has a Proxyfile or a .git)
 //     keeps its containers to itself.
 //   - Compose did not make it, and its label devproxy.project is the project's folder,
-//     as an absolute path.
+//     as an absolute path. A working directory of Compose that only its image names is
+//     a trick: a compose file of another project could use it to claim any folder.
 //
 // These labels, devproxy.host and devproxy.path do not count if the container's image
 // has them with the same value: an image decides neither where its containers belong
@@ -25,15 +26,17 @@
 //
 // A published port comes first: it works with every engine, also in a virtual machine
 // and without root. On Linux, a port that is not published is reached at the container's
-// own address, if this machine owns the gateway of the container's network. Without that
-// condition, the address of a rootless container could lead to another machine of the
-// user's network.
+// own address, if this machine owns the gateway of the container's network and root
+// listens on the engine's socket. Without these conditions, the address of a container
+// of a rootless engine, or of one in a virtual machine, could lead to another machine of
+// the user's network, or to a container of another engine, which has the same networks.
 //
 // # Limits
 //
 // Nothing of an engine is read without a limit: 32 MiB for a list, 4 MiB for one
-// container or image, 1 MiB for one event, 1 KiB for a label that counts. A container over its limit is left
-// out, with a [Problem]; a list over its limit fails. A request may
+// container or image, 1 MiB for one event, 1 KiB for a label that counts. A container
+// over its limit, or that the engine can't describe, is left out, with a [Problem]; a list
+// over its limit fails. A request may
 // take 5 seconds, all that a list needs 10. A list follows an event after 20 ms, and
 // the next one comes at least 200 ms later. Without events there is one each minute. An
 // engine that is away is tried again after at most 5 seconds.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/failure"
@@ -37,21 +38,33 @@ type client struct {
 	place place
 	http  *http.Client
 	base  *http.Transport
+	// byRoot is true if root listened at the other end of the last connection.
+	byRoot atomic.Bool
+	// podman is true if version has found Podman.
+	podman bool
 }
 
 func newClient(p place) *client {
-	base := &http.Transport{
-		DialContext:            func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx) },
+	c := &client{place: p}
+	c.base = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := p.dial(ctx)
+			if err == nil {
+				c.byRoot.Store(listensAsRoot(conn))
+			}
+			return conn, err
+		},
 		MaxResponseHeaderBytes: maxHeader,
 		MaxIdleConns:           parallel,
 		MaxIdleConnsPerHost:    parallel,
 		IdleConnTimeout:        time.Minute,
 		DisableCompression:     true,
 	}
-	return &client{place: p, base: base, http: &http.Client{
-		Transport:     base,
+	c.http = &http.Client{
+		Transport:     c.base,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
+	return c
 }
 
 // close closes the idle connections. It is called after the last request.
@@ -76,6 +89,14 @@ var errTooLarge = errors.New("its answer is too large")
 func isGone(err error) bool {
 	var status *statusError
 	return errors.As(err, &status) && status.status == http.StatusNotFound
+}
+
+// isOfOne reports whether an error is about the container or image that was asked for,
+// not about the engine. Engines answer with status 500 for one that is being removed or
+// whose storage is damaged.
+func isOfOne(err error) bool {
+	var status *statusError
+	return errors.As(err, &status) || errors.Is(err, errTooLarge)
 }
 
 // open sends a GET request. The caller closes the body.
@@ -139,7 +160,7 @@ func (c *client) version(ctx context.Context) (Engine, time.Time, error) {
 	e.Name, e.Version = "Docker", shorten(v.Version, 50)
 	for _, part := range v.Components {
 		if strings.HasPrefix(part.Name, "Podman") {
-			e.Name = "Podman"
+			e.Name, c.podman = "Podman", true
 		}
 	}
 	return e, at, nil

@@ -98,9 +98,9 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLargeContainer leaves out one container whose description is too large, and one with
-// such an image.
-func TestLargeContainer(t *testing.T) {
+// TestOneContainer leaves out one container whose description is too large, one with such
+// an image, and one that the engine can't describe.
+func TestOneContainer(t *testing.T) {
 	t.Parallel()
 	opts := options(t, "")
 	id := func(digit string) string { return strings.Repeat(digit, 64) }
@@ -112,14 +112,17 @@ func TestLargeContainer(t *testing.T) {
 			text = `{"Version": "1"}`
 		case "/containers/json":
 			var all []map[string]any
-			for i, digit := range []string{"a", "b", "c"} {
+			for i, digit := range []string{"a", "b", "c", "d"} {
 				all = append(all, map[string]any{"Id": id(digit), "Names": []string{"/" + digit}, "ImageID": digit, "Labels": containertest.Compose(opts.Folder, "api", i+1)})
 			}
 			_ = json.NewEncoder(w).Encode(all)
 		case "/images/b/json", "/containers/" + id("a") + "/json":
 			text = `{"Name": "` + large + `"}`
-		case "/images/a/json", "/images/c/json":
+		case "/images/a/json", "/images/c/json", "/images/d/json":
 			text = `{}`
+		case "/containers/" + id("d") + "/json":
+			w.WriteHeader(http.StatusInternalServerError)
+			text = `{"message": "layer does not exist"}`
 		case "/containers/" + id("c") + "/json":
 			text = `{"State": {"Status": "running"}}`
 		}
@@ -127,10 +130,10 @@ func TestLargeContainer(t *testing.T) {
 	}))
 	opts.Getenv = getenv("DOCKER_HOST", host)
 	s := List(t.Context(), opts)
-	if s.Err != nil || len(s.Containers) != 1 || s.Containers[0].Name != "c" || len(s.Problems) != 2 {
+	if s.Err != nil || len(s.Containers) != 1 || s.Containers[0].Name != "c" || len(s.Problems) != 3 {
 		t.Fatalf("the snapshot is %+v", s)
 	}
-	for i, want := range []string{"what the engine says about it has more than 4 MiB", "its image has been removed or is too large"} {
+	for i, want := range []string{"the engine can't describe it: its answer is too large: more than 4 MiB", "its image can't be read", "the engine can't describe it: it says: layer does not exist"} {
 		if err := s.Problems[i].Err; !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
@@ -203,7 +206,7 @@ func FuzzContainer(f *testing.F) {
 			return
 		}
 		c := Container{image: &apiImage{}}
-		c.complete(&answer, network{own: own, direct: true})
+		c.complete(&answer, network{own: own, direct: true, host: true})
 		if !isText(c.HealthLog, maxHealthLog+len("…")) || !isText(string(c.State), maxName+len("…")) || len(c.Ports) > maxPorts {
 			t.Errorf("container %+v", c)
 		}

@@ -3,7 +3,6 @@ package container
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -32,12 +31,12 @@ type lister struct {
 	client  *client
 	project *project
 	network func() network
-	// images has the images in use, by their digests; nil for one that is gone or too large.
+	// images has the images in use, by their digests; nil for one that can't be read.
 	images map[string]*apiImage
 }
 
 func newLister(c *client, p *project, opts *Options) *lister {
-	l := &lister{client: c, project: p, network: localNetwork}
+	l := &lister{client: c, project: p, network: func() network { return localNetwork(c.byRoot.Load(), c.podman) }}
 	if opts.network != nil {
 		l.network = opts.network
 	}
@@ -85,8 +84,9 @@ func (l *lister) readImages(ctx context.Context, all []apiSummary) error {
 		switch {
 		case err == nil:
 			images[s.ImageID] = &image
-		case isGone(err), errors.Is(err, errTooLarge):
+		case isGone(err):
 			images[s.ImageID] = nil
+		case isOfOne(err): // it may be better next time
 		default:
 			return err
 		}
@@ -112,7 +112,7 @@ func (l *lister) choose(all []apiSummary) (mine []Container, problems []Problem)
 		if ok && image == nil {
 			// Its labels could be those of the image.
 			err = failure.Errorf("docker rm -f "+c.Name+", and create it again from an image that exists",
-				"its image has been removed or is too large, so devproxy can't tell which of its labels come from the image")
+				"its image can't be read: it has been removed, is damaged or too large; so devproxy can't tell which of its labels come from the image")
 		}
 		if err != nil {
 			problems = append(problems, Problem{c.Name, err})
@@ -149,7 +149,7 @@ func (l *lister) inspect(ctx context.Context, mine []Container) (kept []Containe
 	for i := range mine {
 		group.Go(func() error {
 			answer, err := l.inspectOne(ctx, mine[i].ID)
-			if isGone(err) || errors.Is(err, errTooLarge) {
+			if isOfOne(err) {
 				failed[i] = err
 				return nil
 			}
@@ -167,7 +167,7 @@ func (l *lister) inspect(ctx context.Context, mine []Container) (kept []Containe
 		case failed[i] == nil:
 			kept = append(kept, c)
 		case !isGone(failed[i]):
-			problems = append(problems, Problem{c.Name, fmt.Errorf("what the engine says about it has more than %d MiB", maxInspect>>20)})
+			problems = append(problems, Problem{c.Name, fmt.Errorf("the engine can't describe it: %w", failed[i])})
 		}
 	}
 	return kept, problems, nil

@@ -78,12 +78,15 @@ func (p *project) owns(l labels) (folder string, mine bool, err error) {
 		return folder, p.contains(folder) && p.isNearest(folder), nil
 	}
 	switch folder = l.own(labelProject); {
+	case l.all[composeFolder] != "":
+		return "", false, failure.Errorf("remove that label from the image",
+			"its image has the label %s, so nothing says where the container belongs", composeFolder)
 	case folder != "" && !filepath.IsAbs(folder):
 		return "", false, failure.Errorf("write the project's folder as an absolute path, such as devproxy.project="+p.folders[0],
 			"its label devproxy.project is %q, which is not an absolute path", folder)
 	case folder != "":
 		return folder, p.isFolder(folder), nil
-	case l.all[labelProject] != "" || l.all[composeFolder] != "":
+	case l.all[labelProject] != "":
 		return "", false, errors.New("the labels that say where it belongs come from its image, so they do not count")
 	case l.own(labelHost) != "" || l.own(labelPath) != "":
 		return "", false, failure.Errorf("docker run --label devproxy.project="+p.folders[0]+" …",

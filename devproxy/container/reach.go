@@ -79,11 +79,17 @@ type network struct {
 	own []netip.Addr // the machine's addresses
 	// direct is true where containers can have networks that this machine is part of.
 	direct bool
+	// host is true where the host's network of a container is that of this machine.
+	host bool
 }
 
-// localNetwork returns the machine's network as it is now.
-func localNetwork() network {
-	n := network{direct: runtime.GOOS == "linux"}
+// localNetwork returns the machine's network as it is now. An engine that does not run as
+// root has networks of its own, with the same addresses as those of another engine: it is
+// rootless or in a virtual machine. Only rootless Podman uses the machine's own as the
+// host's.
+func localNetwork(byRoot, podman bool) network {
+	linux := runtime.GOOS == "linux"
+	n := network{direct: linux && byRoot, host: linux && (byRoot || podman)}
 	all, err := net.InterfaceAddrs()
 	if err != nil {
 		return n // only published ports on loopback are reached
@@ -100,11 +106,11 @@ func localNetwork() network {
 // must be the gateway of the network: an address alone could be that of another machine
 // of the user's network, as with rootless engines and those in virtual machines.
 func (n network) address(c *apiContainer) netip.Addr {
+	if n.host && c.HostConfig.NetworkMode == "host" {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
 	if !n.direct {
 		return netip.Addr{}
-	}
-	if c.HostConfig.NetworkMode == "host" {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	var found []netip.Addr
 	for _, net := range c.NetworkSettings.Networks {

@@ -12,7 +12,7 @@ import (
 // TestReach decides from what an engine says where a container is reached.
 func TestReach(t *testing.T) {
 	t.Parallel()
-	docker0 := network{own: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.5"), netip.MustParseAddr("172.17.0.1"), netip.MustParseAddr("fd00::1")}, direct: true}
+	docker0 := network{own: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.5"), netip.MustParseAddr("172.17.0.1"), netip.MustParseAddr("fd00::1")}, direct: true, host: true}
 	bridge := `"Networks": {"bridge": {"IPAddress": "172.17.0.3", "Gateway": "172.17.0.1"}}`
 	for _, test := range []struct {
 		name  string
@@ -33,7 +33,7 @@ func TestReach(t *testing.T) {
 		{"an address that is this machine's", docker0, "", 8080, `{"NetworkSettings": {"Networks": {"n": {"IPAddress": "192.168.1.5", "Gateway": "172.17.0.1"}}}}`, "", "publish it: in compose.yaml `ports: [\"127.0.0.1::8080\"]`, or `docker run -p 127.0.0.1::8080`"},
 		{"loopback as an address", docker0, "", 8080, `{"NetworkSettings": {"Networks": {"n": {"IPAddress": "127.0.0.9", "Gateway": "127.0.0.1"}}}}`, "", "publish it: in compose.yaml `ports: [\"127.0.0.1::8080\"]`, or `docker run -p 127.0.0.1::8080`"},
 		{"IPv6 in the container", docker0, "", 80, `{"NetworkSettings": {"Networks": {"n": {"GlobalIPv6Address": "fd00::2", "IPv6Gateway": "fd00::1"}}}}`, "[fd00::2]:80", ""},
-		{"a rootless container", network{direct: true}, "", 0, `{"Config": {"ExposedPorts": {"80/tcp": {}}}, "NetworkSettings": {` + bridge + `}}`, "", "publish it: in compose.yaml `ports: [\"127.0.0.1::80\"]`, or `docker run -p 127.0.0.1::80`"},
+		{"a rootless container", network{direct: true, host: true}, "", 0, `{"Config": {"ExposedPorts": {"80/tcp": {}}}, "NetworkSettings": {` + bridge + `}}`, "", "publish it: in compose.yaml `ports: [\"127.0.0.1::80\"]`, or `docker run -p 127.0.0.1::80`"},
 		{"a virtual machine", network{own: docker0.own}, "", 0, `{"Config": {"ExposedPorts": {"80/tcp": {}}}, "NetworkSettings": {` + bridge + `}}`, "", "publish it: in compose.yaml `ports: [\"127.0.0.1::80\"]`, or `docker run -p 127.0.0.1::80`"},
 		{"the host's network", docker0, "8080", 0, `{"HostConfig": {"NetworkMode": "host"}}`, "127.0.0.1:8080", ""},
 		{"the label decides", docker0, "81", 0, `{"NetworkSettings": {` + bridge + `, "Ports": {"80/tcp": [{"HostPort": "4000"}], "81/tcp": [{"HostPort": "4001"}]}}}`, "127.0.0.1:4001", ""},

@@ -48,7 +48,7 @@ shop-api-2 running healthy 172.17.0.3:8000
 shop-net-1 running healthy 127.0.0.1:8000
 shop-old-1 exited container shop-old-1 is not running: its state is "exited"
 shop-side-1 exited container shop-side-1 is not running: its state is "exited"
-problem evil: the labels that say where it belongs come from its image, so they do not count`},
+problem evil: its image has the label com.docker.compose.project.working_dir, so nothing says where the container belongs`},
 		"podman-4.3": {Engine{Name: "Podman", Version: "4.3.1"}, `
 hand running 127.0.0.1:45221
 shop-api-1 running healthy 127.0.0.1:36079
@@ -56,7 +56,7 @@ shop-api-2 running 10.88.0.3:8000
 shop-net-1 running 127.0.0.1:8000
 shop-old-1 exited container shop-old-1 is not running: its state is "exited"
 shop-side-1 exited container shop-side-1 is not running: its state is "exited"
-problem evil: the labels that say where it belongs come from its image, so they do not count`},
+problem evil: its image has the label com.docker.compose.project.working_dir, so nothing says where the container belongs`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ problem evil: the labels that say where it belongs come from its image, so they 
 			})))
 			opts.Folder = "/work/shop"
 			opts.network = func() network {
-				return network{own: []netip.Addr{netip.MustParseAddr("172.17.0.1"), netip.MustParseAddr("10.88.0.1")}, direct: true}
+				return network{own: []netip.Addr{netip.MustParseAddr("172.17.0.1"), netip.MustParseAddr("10.88.0.1")}, direct: true, host: true}
 			}
 			s := List(t.Context(), opts)
 			if s.Engine.Name != want.engine.Name || s.Engine.Version != want.engine.Version {

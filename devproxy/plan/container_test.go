@@ -204,6 +204,13 @@ func TestLabelsAreUntrusted(t *testing.T) {
 	if p := withContainers(t, serviceOfContainers, labels(running("mail", 1), "mail.shop.localhost", "")); len(p.routes()) != 1 {
 		t.Errorf("without discover: %q", answers(p))
 	}
+	// localhost is every project's, so a file that has it gives labels no other name.
+	for _, own := range []string{"localhost", "*.localhost"} {
+		p := withContainers(t, "discover = \"docker\"\nhost \""+own+"\" { upstream = 1 }\n", labels(running("api", 1), "a.bank.localhost", ""))
+		if notes := p.Notes(); len(notes) != 1 || len(p.routes()) != 1 {
+			t.Errorf("%s: %q, %q", own, notes, answers(p))
+		}
+	}
 	two := withContainers(t, discovering, labels(running("a", 1), "x.shop.localhost", "/"), labels(running("b", 1), "x.shop.localhost", ""))
 	if notes := two.Notes(); len(notes) != 1 || notes[0].Text != "container shop-b-1: x.shop.localhost/ leads to container shop-a-1 already" {
 		t.Errorf("two services: %q", notes)

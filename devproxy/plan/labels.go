@@ -178,7 +178,7 @@ func refusal(file *hcl.File, name, path string) string {
 	for _, h := range file.Hosts {
 		for _, own := range append([]hcl.Name{h.Name}, h.Aliases...) {
 			base, isWildcard := strings.CutPrefix(own.Value, "*.")
-			inside = inside || below(name, base)
+			inside = inside || strings.Contains(base, ".") && below(name, base) || name == own.Value
 			if label, covered := strings.CutSuffix(name, "."+base); isWildcard && covered && !strings.Contains(label, ".") {
 				return fmt.Sprintf("%s is covered by host %q of the Proxyfile, which counts", name, own.Value)
 			}
