@@ -101,6 +101,24 @@ func nobodysProject(t *testing.T) string {
 	return dir
 }
 
+// installSudo puts a sudo into PATH that anyone can find: what up prints names the
+// program of this machine that becomes root.
+func installSudo(t *testing.T) {
+	t.Helper()
+	bin, err := os.MkdirTemp("", "sudo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(bin) })
+	if err := os.Chmod(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/bin/true", filepath.Join(bin, "sudo")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
 // asNobody is devproxy in dir, run by an ordinary user without capabilities.
 func asNobody(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "devproxy"), args...)
@@ -187,6 +205,7 @@ func readBody(t *testing.T, from io.Reader) string {
 // fix.
 func TestUpWithoutPermissionFor443(t *testing.T) {
 	enterNamespace(t, "1024")
+	installSudo(t)
 	dir := nobodysProject(t)
 	said := bannerOf(t, dir, func() { askHello(t, dir, 8443) })
 	for _, want := range []string{
