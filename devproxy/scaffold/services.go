@@ -191,7 +191,7 @@ func (s *startedService) write(out *strings.Builder, first bool) {
 	case first:
 		out.WriteString("# devproxy up starts this.")
 		if s.port != 0 {
-			out.WriteString(" If you start it yourself, write upstream = " + strconv.Itoa(s.port) + " instead of command.")
+			out.WriteString(" To start it yourself, use upstream = " + strconv.Itoa(s.port) + " instead.")
 		}
 		out.WriteByte('\n')
 	}
