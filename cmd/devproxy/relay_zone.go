@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/mail"
 	"net/netip"
@@ -202,6 +203,7 @@ func (run *relayRun) openZone(o *relay.Options) error {
 	if err != nil {
 		return failf("make sure that the folder of --state is yours, and has space", "%w", err)
 	}
+	slog.SetDefault(run.log) // for what certmagic says about lock files on standard error
 	run.zone = z
 	o.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return z.manager.GetCertificate(hello) }
 	o.Covers, o.CoverZone, o.Certificates = z.manager.Covers, z.manager.CoverZone, z.manager.InUse

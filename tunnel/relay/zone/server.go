@@ -22,9 +22,10 @@ const (
 	// maxConnections is how many TCP connections all clients have together, and
 	// maxPerNetwork how many of them one network has (an IPv4 /24 or an IPv6 /56). A
 	// new connection beyond the first closes the oldest one; beyond the second it is
-	// closed itself. Together they take at most 16 MB.
-	maxConnections = 128
-	maxPerNetwork  = 16
+	// closed itself. They fit into the descriptors that the relay keeps for itself, and
+	// take at most 4 MB. Clients need TCP for what is truncated only.
+	maxConnections = 32
+	maxPerNetwork  = 8
 	// connectionTime bounds a TCP connection, and maxQueries the queries on it. Clients
 	// that have more to ask connect again (RFC 7766 section 6.1).
 	connectionTime = 10 * time.Second
