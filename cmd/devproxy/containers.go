@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -249,7 +250,8 @@ type noteEvent struct {
 func (e noteEvent) print(r *reporter) {
 	r.event(time.Now(), printable(e.Text))
 	if e.Fix != "" {
-		r.indented(len("15:04:05  "), printable(e.Fix))
+		const indent = len("15:04:05  ")
+		r.hang(r.Err, strings.Repeat(" ", indent), indent, printable(e.Fix))
 	}
 }
 

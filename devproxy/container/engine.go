@@ -220,5 +220,9 @@ func (l *eventLimit) Read(p []byte) (int, error) {
 
 // away returns what to say of an engine that has stopped answering.
 func away(p place, err error) error {
-	return failure.Errorf(p.fix(), "the container engine at %s does not answer: %s", p.path, why(err))
+	reason := why(err)
+	if reason == noAnswer {
+		return failure.Errorf(p.fix(), "the container engine at %s %s", p.path, reason)
+	}
+	return failure.Errorf(p.fix(), "the container engine at %s can't be used: %s", p.path, reason)
 }

@@ -62,7 +62,8 @@ func TestHostileEngine(t *testing.T) {
 	t.Run("silent", func(t *testing.T) {
 		t.Parallel()
 		host := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-		if s := List(t.Context(), options(t, host)); s.Err == nil || !strings.Contains(s.Err.Error(), "does not answer") {
+		want := "the container engine at " + strings.TrimPrefix(host, "unix://") + " does not answer"
+		if s := List(t.Context(), options(t, host)); s.Err == nil || s.Err.Error() != want {
 			t.Errorf("the snapshot is %+v", s)
 		}
 	})

@@ -90,7 +90,7 @@ func parsePlace(host, source string) (place, error) {
 	case found && network == "npipe" && pipes:
 		return p, nil
 	}
-	return p, failure.Errorf("point DOCKER_HOST to a socket of this machine: export DOCKER_HOST=unix:///var/run/docker.sock",
+	return p, failure.Errorf("set DOCKER_HOST to a socket of this machine, such as unix:///var/run/docker.sock",
 		"%s says %q, and devproxy only uses engines on this machine", source, shorten(host, 200))
 }
 
@@ -176,6 +176,8 @@ func firstThatAccepts(ctx context.Context, all []place) (place, error) {
 	return place{}, failure.Errorf(fix, "no container engine: tried %s", strings.Join(tried, ", "))
 }
 
+const noAnswer = "does not answer"
+
 // why returns what an error of a connection means.
 func why(err error) string {
 	switch {
@@ -188,7 +190,7 @@ func why(err error) string {
 	case neterror.Broken(err):
 		return "has closed the connection"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return "does not answer"
+		return noAnswer
 	}
 	return failure.Text(err)
 }

@@ -17,7 +17,7 @@ const (
 	pipes = false
 	// startEngine and joinGroup are fixes.
 	startEngine = "start one: `sudo systemctl start docker`, `systemctl --user start podman.socket` or Docker Desktop; or set DOCKER_HOST"
-	joinGroup   = "allow this user: `sudo usermod -aG docker $USER` and log in again, or start rootless Podman: `systemctl --user start podman.socket`"
+	joinGroup   = "start rootless Podman with `systemctl --user start podman.socket`, or allow this user with `sudo usermod -aG docker $USER` and log in again"
 )
 
 // defaultPlaces returns the usual sockets of Docker and Podman. runtime is the user's
