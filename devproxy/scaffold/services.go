@@ -150,6 +150,7 @@ func (d decision) services(hosts []*host, startedBy map[*host]*candidate) []*sta
 		h.service = add(c, first)
 		h.started = h.service != ""
 	}
+	ofHosts := maps.Clone(byUpstream)
 	for _, c := range d.others {
 		used := c.port != 0 && slices.ContainsFunc(hosts, func(h *host) bool { return h.leadsTo(c.upstream()) || h.routesTo(c.upstream()) })
 		if !used && len(list) == 0 {
@@ -165,7 +166,11 @@ func (d decision) services(hosts []*host, startedBy map[*host]*candidate) []*sta
 		}
 	}
 	for _, h := range hosts {
-		h.use(byUpstream)
+		// A server that a person starts is not the one of another host, although both would
+		// have the same port if devproxy did not give that one another.
+		if c := startedBy[h]; c == nil || c.start != nil || ofHosts[h.upstream] == "" {
+			h.use(byUpstream)
+		}
 		for i := range h.routes {
 			h.routes[i].use(byUpstream)
 		}

@@ -147,3 +147,23 @@ func TestInstall(t *testing.T) {
 		t.Errorf("%q, and everything is installed", r.Install)
 	}
 }
+
+// TestServersOfOnePort: a server that a person starts keeps its host, although devproxy
+// starts another one that has the same port by itself.
+func TestServersOfOnePort(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shop")
+	for name, content := range map[string]string{
+		"package.json":       `{"name": "shop", "workspaces": ["*"]}`,
+		"web/package.json":   `{"name": "web", "scripts": {"dev": "vite"}, "devDependencies": {"vite": "5"}}`,
+		"admin/package.json": `{"name": "admin", "scripts": {"dev": "vite & tsc -w"}, "devDependencies": {"vite": "5"}}`,
+	} {
+		putFile(t, filepath.Join(dir, name), []byte(content))
+	}
+	r := read(t, dir)
+	valid(t, dir, r)
+	for host, want := range map[string]string{"shop.localhost": "service.web", "admin.shop.localhost": "5173"} {
+		if text := "host \"" + host + "\" {\n  upstream = " + want + " "; !strings.Contains(string(r.Text), text) {
+			t.Errorf("%s does not lead to %s:\n%s", host, want, r.Text)
+		}
+	}
+}
