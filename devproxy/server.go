@@ -76,6 +76,7 @@ type Server struct {
 	again     advice.Again
 	scripts   scripts
 	crashes   crashes
+	check     shareCheck
 	retired   retirees
 	listening atomic.Pointer[Listening]
 

@@ -107,7 +107,16 @@ func (s *Sharer) Follow(p *plan.Plan) { s.plans.put(p) }
 // Do handles a request and returns the state of the share after it. It does not
 // wait for a relay to be reached: that becomes an event.
 func (s *Sharer) Do(ctx context.Context, request control.ShareRequest) (control.Share, error) {
-	if request.Op == control.OpLook {
+	switch request.Op {
+	case control.OpLook:
+		return s.Status(), nil
+	case control.OpCheck:
+		state := s.Status()
+		token, err := s.Server.check.begin()
+		state.Check = token
+		return state, err
+	case control.OpChecked:
+		s.Server.check.end(request.Check)
 		return s.Status(), nil
 	}
 	r := shareRequest{request, make(chan error, 1)}

@@ -73,6 +73,9 @@ func toldAddr(lines []string) netip.AddrPort {
 
 // serveVisitor is serve for a visitor of a share.
 func (x *exchange) serveVisitor(r *http.Request) error {
+	if x.serveProbe(r) {
+		return nil
+	}
 	in, handled := x.visit.share.Admit(x.w, r, x.visit.visitor)
 	if handled {
 		if hit, hidden := x.visit.share.Hides(requestTarget(r)); hidden && x.w.status == http.StatusNotFound {

@@ -71,7 +71,7 @@ func (s *streams) line(text string) { s.hang(s.Err, "", 0, text) }
 // wrapped, so that they still run when they are copied.
 func isEdit(fix string) bool {
 	first, _, _ := strings.Cut(fix, " ")
-	return slices.Contains([]string{"remove", "set", "start", "write"}, first)
+	return slices.Contains([]string{"add", "let", "look", "raise", "remove", "set", "start", "turn", "write"}, first)
 }
 
 // note prints a text of little weight on Err.

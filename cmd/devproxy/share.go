@@ -62,6 +62,7 @@ func checkCongestion(name string) error {
 
 func newShareCmd(s *streams) *cobra.Command {
 	var opts upOptions
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "share [HOST... | PORT]",
 		Short: "publish it under a link",
@@ -70,20 +71,28 @@ given, or a PORT, which needs no Proxyfile. Anyone with the link can open it unt
 
 Ctrl-C pauses the link; the next share has the same one. x ends it for good.
 
---json prints one object per line: shared, relay, unshared, failed.`,
+--check opens the link of the share that is up as a visitor does: the name, the certificate, the way through the relay
+and the pages. It prints a line for each, with the fix if something is wrong, changes nothing, and exits 1 then.
+
+--json prints one object per line: shared, relay, unshared, failed. With --check, one object per line of it.`,
 		Example: `  devproxy share
   devproxy share admin.shop.localhost --for 2h
   devproxy share 3000
+  devproxy share --check
   devproxy share --relay share.localhost:41234`,
 		SuggestFor: []string{"http", "expose", "publish", "tunnel"},
 		Args:       cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, own, release := attended(cmd.Context(), s)
 			defer release()
+			if check {
+				return runShareCheck(ctx, own, opts, args)
+			}
 			return runShare(ctx, own, opts, args)
 		},
 	}
 	addUpFlags(cmd, &opts)
+	cmd.Flags().BoolVar(&check, "check", false, "check the share that is up, as a visitor")
 	return cmd
 }
 

@@ -181,6 +181,8 @@ type Share struct {
 	Fix   string `json:"fix,omitempty"`
 	// Again is true when a failed share is retried automatically.
 	Again bool `json:"again,omitempty"`
+	// Check is the token of a check, in the answer to OpCheck alone.
+	Check string `json:"check,omitempty"`
 }
 
 // Links are the hosts with the addresses to open: the first may have the link's secret.
@@ -235,6 +237,8 @@ type ShareRequest struct {
 	// For is how long the link lasts from now (OpStart; 0 means the Proxyfile's
 	// value) or how much longer (OpExtend).
 	For time.Duration `json:"for,omitempty"`
+	// Check is the token of the check that ends, for OpChecked.
+	Check string `json:"check,omitempty"`
 }
 
 // The operations of a ShareRequest.
@@ -245,6 +249,9 @@ const (
 	OpNew    = "new"    // end the link and make another
 	OpSleep  = "sleep"  // stop; the same link comes back
 	OpEnd    = "end"    // end the link for good
+	// OpCheck begins a check of the link, which OpChecked ends.
+	OpCheck   = "check"
+	OpChecked = "checked"
 )
 
 // ShareError is why a ShareRequest was refused.

@@ -44,7 +44,7 @@ const (
 
 // Finding is a result of a check. Its JSON is stable.
 type Finding struct {
-	Group  string `json:"group"` // "ports", "names", "trust", "project", "machine"
+	Group  string `json:"group"` // "ports", "names", "trust", "project", "machine"; of a share "name", "relay", "app"
 	Check  string `json:"check"` // what was checked: "443", "Node"
 	State  State  `json:"state"`
 	Detail string `json:"detail"`
