@@ -101,7 +101,7 @@ type host struct {
 	wild  bool     // a wildcard; url has a label for it
 }
 
-// wildLabel stands for the "*" of a wildcard host.
+// wildLabel replaces the "*" of a wildcard host.
 const wildLabel = "devproxy-check"
 
 // sharedHosts returns the hosts of the share.

@@ -31,7 +31,7 @@ import (
 
 const token = "the token of the check"
 
-// edge stands for a relay with devproxy and a project behind it. Tests replace the answers
+// edge plays a relay with devproxy and a project behind it. Tests replace the answers
 // to single paths.
 type edge struct {
 	*httptest.Server

@@ -134,12 +134,12 @@ func (r *run) path(ctx context.Context, h host) {
 		run  func(context.Context, host) (string, error)
 		fix  string
 	}{
-		{"WebSocket", r.socket, "let what stands before the relay pass \"Connection: Upgrade\" on"},
-		{"stream", r.stream, "turn off response buffering in what stands before the relay"},
+		{"WebSocket", r.socket, "let what is in front of the relay pass \"Connection: Upgrade\" on"},
+		{"stream", r.stream, "turn off response buffering in what is in front of the relay"},
 		{"upload", r.upload, "raise the limit for bodies in the relay and in what stands before it"},
 		{"redirect", r.redirect, "devproxy logs"},
-		{"cookie", r.cookie, "let what stands before the relay pass cookies on"},
-		{"preflight", r.preflight, "let what stands before the relay pass OPTIONS requests on"},
+		{"cookie", r.cookie, "let what is in front of the relay pass cookies on"},
+		{"preflight", r.preflight, "let what is in front of the relay pass OPTIONS requests on"},
 	} {
 		limit := stepTimeout
 		if step.name == "upload" {
