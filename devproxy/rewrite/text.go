@@ -38,7 +38,7 @@ type Text struct {
 // buffers are those of a Text.
 type buffers struct {
 	buf []byte // the text: context that was written, then what is held back and what is new
-	out []byte // the result
+	out []byte // what replaces a URL
 }
 
 // pool keeps buffers. It is safe for concurrent use.
@@ -116,7 +116,6 @@ const anchors = `/\%&`
 // rewrite writes as much of buf as is decided; at the end all of it.
 func (t *Text) rewrite(end bool) error {
 	b, copied := t.buf, t.done
-	t.out = t.out[:0]
 	next := search{b: b}
 	for i := t.done; ; {
 		at := next.anchor(i)
@@ -136,8 +135,13 @@ func (t *Text) rewrite(end bool) error {
 			i = at + 1
 			continue
 		}
-		t.out = append(t.out, b[copied:m.start]...)
-		t.out = m.append(t.out, b)
+		if err := t.write(b[copied:m.start]); err != nil {
+			return err
+		}
+		t.out = m.append(t.out[:0], b)
+		if err := t.write(t.out); err != nil {
+			return err
+		}
 		t.replaced++
 		copied, i = m.end, m.end
 	}
@@ -148,16 +152,12 @@ func (t *Text) rewrite(end bool) error {
 	return t.write(b[copied:t.done])
 }
 
-// write writes what was replaced, and rest after it.
-func (t *Text) write(rest []byte) error {
-	if len(t.out) > 0 {
-		t.out = append(t.out, rest...)
-		rest = t.out
-	}
-	if len(rest) == 0 {
+// write writes a part of the result.
+func (t *Text) write(part []byte) error {
+	if len(part) == 0 {
 		return nil
 	}
-	_, err := t.to.Write(rest)
+	_, err := t.to.Write(part)
 	return err
 }
 

@@ -32,8 +32,8 @@ func (b bench) here(ctx context.Context, measure func(*share) error) error {
 // cpuRequests and pageRequests, twice, stay below the burst that a relay grants one
 // address.
 const (
-	cpuRequests  = 1800
-	pageRequests = 250
+	cpuRequests  = 1200
+	pageRequests = 600
 )
 
 // cpuRow is the load for which a request's cost is measured.
@@ -47,16 +47,16 @@ type cpuCost struct {
 	Local float64 `json:"local_us"` // `up`, for a request on this machine
 	Agent float64 `json:"agent_us"` // `up`, for one through the link
 	Relay float64 `json:"relay_us"`
-	// Plain and HTML are the agent's for the same 100 KiB: as plain text, and as a page
-	// whose URLs it replaces.
-	Plain float64 `json:"plain_us"`
-	HTML  float64 `json:"html_us"`
+	// Unchanged and HTML are the agent's for the same 100 KiB of HTML: as they are, and
+	// with their URLs replaced.
+	Unchanged float64 `json:"unchanged_us"`
+	HTML      float64 `json:"html_us"`
 }
 
 func (c cpuCost) print(w io.Writer) {
 	fmt.Fprintf(w, "\nProcessor time of a 4 KB request on one machine: %.0f µs locally; through the link the agent takes %.0f µs (%.2f ×), the relay %.0f µs (%.2f ×).\n",
 		c.Local, c.Agent, c.Agent/c.Local, c.Relay, c.Relay/c.Local)
-	fmt.Fprintf(w, "For 100 KiB the agent takes %.0f µs as plain text, and %.0f µs as HTML whose URLs it replaces (%.2f ×).\n", c.Plain, c.HTML, c.HTML/c.Plain)
+	fmt.Fprintf(w, "For 100 KiB of HTML the agent takes %.0f µs, and %.0f µs if it replaces URLs (%.2f ×).\n", c.Unchanged, c.HTML, c.HTML/c.Unchanged)
 }
 
 // measureCPU compares requests on this machine with requests through a link
@@ -85,9 +85,9 @@ func (s *share) cpu(ctx context.Context) (cost cpuCost, err error) {
 		return cost, fmt.Errorf("through the link: %w", err)
 	}
 	long := s.visitors([]row{pageRow()})
-	long.Path = plainPath
-	if cost.Plain, _, err = s.cpuDuring(ctx, long); err != nil {
-		return cost, fmt.Errorf("plain text through the link: %w", err)
+	long.Path = unchangedPath
+	if cost.Unchanged, _, err = s.cpuDuring(ctx, long); err != nil {
+		return cost, fmt.Errorf("unchanged pages through the link: %w", err)
 	}
 	long.Path = htmlPath
 	if cost.HTML, _, err = s.cpuDuring(ctx, long); err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 // serveUpstream is the application that is shared: /bytes/N is N zeros, /html/N is a
-// page of that length, and /plain/N the same page as plain text, in which no URL is
-// replaced.
+// page of that length, and /unchanged/N the same page in a charset in which devproxy
+// replaces no URLs.
 func serveUpstream(ctx context.Context, s spec) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
@@ -61,15 +61,19 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "invalid number of bytes", http.StatusBadRequest)
 		return
 	}
-	w.Header().Set("Content-Type", "text/"+r.PathValue("kind"))
+	charset := "utf-8"
+	if r.PathValue("kind") == unchangedPath {
+		charset = "koi8-r"
+	}
+	w.Header().Set("Content-Type", "text/html; charset="+charset)
 	w.Header().Set("Content-Length", strconv.Itoa(n))
 	_, _ = io.WriteString(w, strings.Repeat(paragraphs, n/len(paragraphs)+1)[:n]) // the reader reports an error
 }
 
 // The paths of a page.
 const (
-	htmlPath  = "html"
-	plainPath = "plain"
+	htmlPath      = "html"
+	unchangedPath = "unchanged"
 )
 
 // zeros reads as zeros for ever.
