@@ -25,16 +25,15 @@ func (m *match) append(out, b []byte) []byte {
 	return append(out, strings.ReplaceAll(m.to.Path, "/", m.slash)...)
 }
 
-// match reads the URL whose slashes begin at b[at]. If it is undecided, only
-// start is set: from there on the text has to be held back.
-func (n *Names) match(b []byte, at int, end bool) (m match, result cut) {
+// match reads the URL whose slashes begin at b[at]; preceding is what precedes them. If
+// it is undecided, only start is set: from there on the text has to be held back.
+func (n *Names) match(b []byte, at int, preceding []byte, end bool) (m match, result cut) {
 	m.start = at
-	from := max(at-maxBefore, 0)
-	scheme, colon, ok := before(b[from:at])
+	scheme, colon, ok := before(preceding)
 	if !ok {
 		return m, no
 	}
-	m.scheme, m.start = scheme, from+colon
+	m.scheme, m.start = scheme, max(at-(len(preceding)-colon), 0)
 	spelled, result := slashes(b[at:])
 	if result != yes {
 		return m, undecided(result, end)

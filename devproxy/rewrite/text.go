@@ -30,14 +30,16 @@ type Text struct {
 	names *Names
 	to    io.Writer
 	*buffers
-	done int // of buf was written
+	// context is the end of what was looked at and written, for what precedes a URL.
+	context [maxBefore]byte
+	known   int // of context, at its end
 	// replaced is how many URLs were replaced.
 	replaced int
 }
 
 // buffers are those of a Text.
 type buffers struct {
-	buf []byte // the text: context that was written, then what is held back and what is new
+	buf []byte // what is held back
 	out []byte // what replaces a URL
 }
 
@@ -58,37 +60,58 @@ func (n *Names) String(text string) string {
 		return text
 	}
 	var out strings.Builder
-	t := Text{names: n, to: &out, buffers: &buffers{buf: []byte(text)}}
-	_ = t.rewrite(true) // a Builder does not fail
+	t := Text{names: n, to: &out, buffers: &buffers{}}
+	_, _ = t.rewrite([]byte(text), true) // a Builder does not fail
 	return out.String()
 }
 
 // Write implements io.Writer.
 func (t *Text) Write(p []byte) (int, error) {
-	if kept := max(t.done-maxBefore, 0); kept > 0 {
-		t.buf = append(t.buf[:0], t.buf[kept:]...)
-		t.done -= kept
+	b := p
+	if len(t.buf) > 0 {
+		t.buf = append(t.buf, p...)
+		b = t.buf
 	}
-	t.buf = append(t.buf, p...)
-	if err := t.rewrite(false); err != nil {
+	done, err := t.rewrite(b, false)
+	if err != nil {
 		return 0, err
 	}
+	t.remember(b[:done])
+	t.buf = append(t.buf[:0], b[done:]...)
 	return len(p), nil
+}
+
+// remember keeps the end of what was written.
+func (t *Text) remember(written []byte) {
+	n := min(len(written), maxBefore)
+	copy(t.context[:], t.context[n:])
+	copy(t.context[maxBefore-n:], written[len(written)-n:])
+	t.known = min(t.known+n, maxBefore)
+}
+
+// lookBack returns what precedes b[at], at least maxBefore bytes unless the text begins
+// there. room is used for it where b has too few.
+func (t *Text) lookBack(b []byte, at int, room *[2 * maxBefore]byte) []byte {
+	if at >= maxBefore || t.known == 0 {
+		return b[max(at-maxBefore, 0):at]
+	}
+	joined := append(room[:0], t.context[maxBefore-t.known:]...)
+	return append(joined, b[:at]...)
 }
 
 // Close writes what was held back. It does not close the next writer.
 func (t *Text) Close() error {
-	err := t.rewrite(true)
+	_, err := t.rewrite(t.buf, true)
 	t.Free()
 	return err
 }
 
 // pass writes text as it is. URLs end before it and do not continue after it.
 func (t *Text) pass(text []byte) error {
-	if err := t.rewrite(true); err != nil {
+	if _, err := t.rewrite(t.buf, true); err != nil {
 		return err
 	}
-	t.buf, t.done = t.buf[:0], 0
+	t.buf, t.known = t.buf[:0], 0
 	if len(text) == 0 {
 		return nil
 	}
@@ -113,11 +136,12 @@ func (b *buffers) free() {
 // anchors are the bytes with which spellings of a slash begin.
 const anchors = `/\%&`
 
-// rewrite writes as much of buf as is decided; at the end all of it.
-func (t *Text) rewrite(end bool) error {
-	b, copied := t.buf, t.done
+// rewrite writes as much of b as is decided, and returns how much that is; at the end
+// it is all of it.
+func (t *Text) rewrite(b []byte, end bool) (done int, err error) {
+	var room [2 * maxBefore]byte
 	next := search{b: b}
-	for i := t.done; ; {
+	for i := 0; ; {
 		at := next.anchor(i)
 		if at < 0 {
 			break
@@ -126,30 +150,30 @@ func (t *Text) rewrite(end bool) error {
 			i = at + 1
 			continue
 		}
-		m, result := t.names.match(b, at, end)
+		m, result := t.names.match(b, at, t.lookBack(b, at, &room), end)
 		if result == more {
-			t.done = max(m.start, copied) // the colon before it was held back with it
-			return t.write(b[copied:t.done])
+			m.start = max(m.start, done) // the colon before it was held back with it
+			return m.start, t.write(b[done:m.start])
 		}
 		if result == no {
 			i = at + 1
 			continue
 		}
-		if err := t.write(b[copied:m.start]); err != nil {
-			return err
+		if err := t.write(b[done:m.start]); err != nil {
+			return done, err
 		}
 		t.out = m.append(t.out[:0], b)
 		if err := t.write(t.out); err != nil {
-			return err
+			return done, err
 		}
 		t.replaced++
-		copied, i = m.end, m.end
+		done, i = m.end, m.end
 	}
-	t.done = len(b)
+	until := len(b)
 	if !end {
-		t.done = max(len(b)-colonAtEnd(b), copied)
+		until = max(until-colonAtEnd(t.lookBack(b, until, &room)), done)
 	}
-	return t.write(b[copied:t.done])
+	return until, t.write(b[done:until])
 }
 
 // write writes a part of the result.
