@@ -271,16 +271,19 @@ func (t *intake) Write(p []byte) (int, error) {
 	if t.looked {
 		return len(p), t.write(p)
 	}
-	t.first = append(t.first, p...)
-	if len(t.first) == 1 && (t.first[0] == 0xfe || t.first[0] == 0xff) {
+	first := p
+	if len(t.first) > 0 {
+		first = append(t.first, p...)
+	}
+	if len(first) == 1 && (first[0] == 0xfe || first[0] == 0xff) {
+		t.first = []byte{first[0]}
 		return len(p), nil
 	}
-	return len(p), t.look()
+	return len(p), t.look(first)
 }
 
 // look decides how the text passes, by its first bytes.
-func (t *intake) look() error {
-	first := t.first
+func (t *intake) look(first []byte) error {
 	t.looked, t.first = true, nil
 	if len(first) >= 2 && (first[0] == 0xfe && first[1] == 0xff || first[0] == 0xff && first[1] == 0xfe) {
 		t.passing = true
@@ -317,7 +320,7 @@ func (t *intake) holds() bool {
 // Close writes the rest.
 func (t *intake) Close() error {
 	if !t.looked {
-		if err := t.look(); err != nil {
+		if err := t.look(t.first); err != nil {
 			return err
 		}
 	}
