@@ -104,7 +104,6 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 				if err := p.write(b[from:at]); err != nil {
 					return nil, err
 				}
-				from = at
 				if !done && !end && p.hold && len(b)-at < maxHeld {
 					return b[at:], nil // until all of it has come
 				}

@@ -125,7 +125,8 @@ func inWord(before []byte) bool {
 	if n == 0 || !isLetter(before[n-1]) && !isDigit(before[n-1]) {
 		return false
 	}
-	return !(n >= 2 && before[n-2] == '\\' || n >= 3 && before[n-3] == '%')
+	escaped := n >= 2 && before[n-2] == '\\' || n >= 3 && before[n-3] == '%'
+	return !escaped
 }
 
 // endsInPath reports whether two slashes here would continue a path.

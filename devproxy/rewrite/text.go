@@ -121,7 +121,7 @@ func (t *Text) pass(text []byte) error {
 
 // Free gives up what was held back. Nothing is written after it.
 func (t *Text) Free() {
-	t.buffers.free()
+	t.free()
 	t.buffers = nil
 }
 
