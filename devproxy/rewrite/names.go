@@ -12,9 +12,11 @@
 //
 // Limits: a match is at most maxMatch bytes long, and that is what is held back
 // at the end of a piece, also when it is flushed; a tag of a page at most
-// maxTag; a page whose Content-Security-Policy has hashes at most maxHeld. The
-// rest passes at once. A response in progress uses two buffers of the size of
-// its pieces, and a decoder and an encoder if it is compressed.
+// maxTag; a page whose Content-Security-Policy has hashes at most maxHeld. What
+// is not flushed is collected up to maxSink; a response that ends before gets a
+// Content-Length. So a response in progress uses at most maxSink and twice the
+// size of its pieces, and a decoder and an encoder if it is compressed. For the
+// bodies of requests see NewRequest.
 package rewrite
 
 // Names are the hosts whose URLs are replaced.
