@@ -170,11 +170,11 @@ func (d *display) operand(expr hclsyntax.Expression, t *text, depth int) string 
 		}
 	case *hclsyntax.ScopeTraversalExpr:
 		if local := d.localOf(e); local != nil {
-			if text := d.operand(local.attr.Expr, local.attr.text, depth+1); strings.Contains(text, " ") {
-				return "(" + text + ")"
-			} else {
-				return text
+			text := d.operand(local.attr.Expr, local.attr.text, depth+1)
+			if strings.Contains(text, " ") {
+				text = "(" + text + ")"
 			}
+			return text
 		}
 	}
 	return d.code(expr, t)

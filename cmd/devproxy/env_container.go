@@ -156,7 +156,7 @@ func (e *containerEnv) compose() string {
 }
 
 // composeWidth is how many columns the comments of a compose file have.
-const composeWidth = 100
+const composeWidth = 80
 
 // quoteCompose quotes a text as a double-quoted scalar of YAML, in which compose replaces
 // no variable.

@@ -16,6 +16,11 @@ func TestContainerEnvCompose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for line := range strings.Lines(e.compose()) {
+			if strings.HasPrefix(line, "#") && len(line) > 80+len("\n") {
+				t.Errorf("%s: a comment is wider than a terminal: %s", goos, line)
+			}
+		}
 		var file struct {
 			Services map[string]struct {
 				NetworkMode string            `yaml:"network_mode"`
