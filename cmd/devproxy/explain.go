@@ -160,9 +160,10 @@ func parseVisit(text string, p *plan.Plan) (*visit, error) {
 	return v, nil
 }
 
-// firstHost returns the first name that is not a wildcard; empty if there is none.
+// firstHost returns the first name of the file that is not a wildcard; empty if there is
+// none.
 func firstHost(p *plan.Plan) string {
-	for _, h := range p.Hosts() {
+	for _, h := range namedHosts(p) {
 		if !strings.HasPrefix(h.Name, "*") {
 			return h.Name
 		}

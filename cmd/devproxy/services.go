@@ -279,11 +279,8 @@ func (s *services) environment(p *plan.Plan) map[string]string {
 	env["HOST"] = loopbackHost
 	env["DEVPROXY_PUBLIC_URL_FILE"] = s.instance.lock.PublicURLFile()
 	delete(env, "PORT") // ours is not theirs
-	for _, host := range p.Hosts() {
-		if !strings.Contains(host.Name, "*") {
-			env["DEVPROXY_URL"] = s.url(host.Name)
-			break
-		}
+	if name := firstHost(p); name != "" {
+		env["DEVPROXY_URL"] = s.url(name)
 	}
 	if domain := foreignDomain(p); domain != "" && env[viteHosts] == "" {
 		env[viteHosts] = "." + domain
@@ -304,11 +301,17 @@ func (s *services) environment(p *plan.Plan) map[string]string {
 // below it if it begins with a dot. Without it, Vite accepts names below localhost only.
 const viteHosts = "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"
 
+// namedHosts are the hosts of a plan that its file names. What services get depends on no
+// others: they would restart when a container starts that labels a host.
+func namedHosts(p *plan.Plan) []*plan.Host {
+	return slices.DeleteFunc(slices.Clone(p.Hosts()), func(h *plan.Host) bool { return h.Labelled })
+}
+
 // foreignDomain returns the shortest host name that is not below localhost; empty if
 // there is none.
 func foreignDomain(p *plan.Plan) string {
 	domain := ""
-	for _, host := range p.Hosts() {
+	for _, host := range namedHosts(p) {
 		name := strings.TrimPrefix(host.Name, "*.")
 		if !isLocalName(name) && (domain == "" || len(name) < len(domain)) {
 			domain = name
