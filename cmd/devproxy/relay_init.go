@@ -78,6 +78,7 @@ func (i *relayInit) run(ctx context.Context) error {
 		return usagef("devproxy relay init "+i.relay.domain+" --check --json", "--json needs --check")
 	}
 	i.plan = delegation.Plan{Domain: i.relay.domain, Addresses: i.relay.zone.publicAddresses, Static: i.relay.zone.static}
+	i.detectStatic(ctx)
 	if !i.check {
 		i.printRecords()
 	}
@@ -103,6 +104,23 @@ func (i *relayInit) run(ctx context.Context) error {
 		return nil
 	}
 	return i.writeUnit(ctx)
+}
+
+// detectStatic sets --static when exactly its records are there already.
+func (i *relayInit) detectStatic(ctx context.Context) {
+	static := i.plan
+	static.Static = true
+	parent, err := i.checker.Parent(ctx, static)
+	if i.plan.Static || err != nil {
+		return
+	}
+	for _, f := range i.checker.Check(ctx, static, parent) {
+		if f.State != delegation.Present {
+			return
+		}
+	}
+	i.note("only _acme-challenge." + i.plan.Domain + " is delegated, as for --static")
+	i.plan, i.relay.zone.static = static, true
 }
 
 // checkOnce prints the state of each record, and fails if one is missing.

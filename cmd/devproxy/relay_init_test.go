@@ -71,14 +71,20 @@ func (s *parentServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	reply := new(dns.Msg).SetReply(q)
 	name, delegated := q.Question[0].Name, false
 	for _, record := range s.records {
-		if record.Header().Rrtype == dns.TypeNS && dns.IsSubDomain("t.example.com.", record.Header().Name) {
+		if record.Header().Rrtype == dns.TypeNS && dns.IsSubDomain("t.example.com.", record.Header().Name) && dns.IsSubDomain(record.Header().Name, name) {
 			delegated = true
 		}
-		if strings.EqualFold(record.Header().Name, name) && record.Header().Rrtype == q.Question[0].Qtype {
+		owner := record.Header().Name
+		if wild, is := strings.CutPrefix(owner, "*."); is && strings.HasPrefix(name, "check-") && strings.HasSuffix(name, "."+wild) {
+			owner = name
+			record = dns.Copy(record)
+			record.Header().Name = name
+		}
+		if strings.EqualFold(owner, name) && record.Header().Rrtype == q.Question[0].Qtype {
 			reply.Answer = append(reply.Answer, record)
 		}
 	}
-	if q.RecursionDesired && delegated && dns.IsSubDomain("t.example.com.", name) {
+	if q.RecursionDesired && delegated {
 		if answer, err := dns.Exchange(q, s.relay); err == nil {
 			reply = answer
 		} else {
@@ -249,6 +255,19 @@ func TestRelayInitCheck(t *testing.T) {
 	parent.add(t, "t.example.com. 60 NS ns.t.example.com.")
 	if err := s.run(t.Context()); err == nil || s.out.String() != `{"name":"t.example.com.","type":"NS","value":"ns.t.example.com.","state":"present"}`+"\n"+`{"name":"ns.t.example.com.","type":"A","value":"203.0.113.7","state":"missing"}`+"\n" {
 		t.Errorf("%v, printed is\n%s", err, s.out.String())
+	}
+}
+
+// TestRelayInitStatic: the records of --static are recognized without it.
+func TestRelayInitStatic(t *testing.T) {
+	s, parent := newInitSetup(t)
+	s.container = true
+	parent.add(t, "_acme-challenge.t.example.com. 60 NS t.example.com.", "t.example.com. 60 A 203.0.113.7", "*.t.example.com. 60 A 203.0.113.7")
+	if err := s.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.err.String(), "only _acme-challenge.t.example.com is delegated, as for --static\n") || !strings.Contains(s.out.String(), " --static ") {
+		t.Errorf("printed is\n%s%s", s.out.String(), s.err.String())
 	}
 }
 

@@ -111,7 +111,7 @@ func (r *run) event(ctx context.Context, name string, data map[string]any) error
 			return nil
 		}
 		failure := explain(err, r.opts)
-		r.orders.WithLabelValues(r.kind(subject), "failed").Inc()
+		r.orders.WithLabelValues(r.kind(subject), failure.outcome()).Inc()
 		remaining, _ := data["remaining"].(time.Duration)
 		r.opts.Log.Error("certificate not renewed", "name", subject, "error", failure.Error(), "fix", failure.Fix(), "expires_in", remaining.Round(time.Second).String())
 	}

@@ -17,6 +17,7 @@ type Failure struct {
 	text, fix string
 	cause     error
 	refused   bool // the authority has answered
+	limited   bool // its limit is reached
 	final     bool // another attempt does not help
 	pauses    []time.Duration
 }
@@ -39,6 +40,17 @@ func (f *Failure) Unwrap() error { return f.cause }
 
 // Fix says what to do about it.
 func (f *Failure) Fix() string { return f.fix }
+
+// outcome returns the failure's outcome for metrics.
+func (f *Failure) outcome() string {
+	switch {
+	case f.limited:
+		return "limited"
+	case f.refused:
+		return "refused"
+	}
+	return "failed"
+}
 
 // pause returns how long to wait after a number of earlier failures.
 func (f *Failure) pause(earlier int) time.Duration { return f.pauses[min(earlier, len(f.pauses)-1)] }
@@ -83,7 +95,7 @@ func (f *Failure) explainProblem(problem acme.Problem, o Options) {
 	case acme.ProblemTypeRateLimited:
 		f.text = "the authority's limit is reached: " + said
 		f.fix = "wait; the relay tries again every hour. To try without limits: --acme-staging"
-		f.pauses = limited
+		f.pauses, f.limited = limited, true
 	case acme.ProblemTypeDNS, acme.ProblemTypeUnauthorized, acme.ProblemTypeIncorrectResponse, acme.ProblemTypeConnection:
 		f.text = "the authority doesn't see the relay's DNS answers: " + said
 		f.fix = "devproxy relay init " + o.Domain + " --check"

@@ -212,7 +212,7 @@ func (r *run) obtain(ctx context.Context, subject, kind string, refusals int) er
 		r.orders.WithLabelValues(kind, "issued").Inc()
 		r.opts.Log.Info("certificate issued", "name", subject, "authority", r.opts.Authority, "ms", time.Since(began).Milliseconds())
 	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		r.orders.WithLabelValues(kind, "failed").Inc()
+		r.orders.WithLabelValues(kind, explain(err, r.opts).outcome()).Inc()
 	}
 	return err
 }
@@ -343,6 +343,7 @@ func (m *Manager) Describe(to chan<- *prometheus.Desc) {
 	m.orders.Describe(to)
 	to <- zonesDesc
 	to <- budgetDesc
+	to <- authorityDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -357,11 +358,13 @@ func (m *Manager) Collect(to chan<- prometheus.Metric) {
 	}
 	m.mu.RUnlock()
 	to <- prometheus.MustNewConstMetric(zonesDesc, prometheus.GaugeValue, float64(count))
+	to <- prometheus.MustNewConstMetric(authorityDesc, prometheus.GaugeValue, 1, strings.ToValidUTF8(m.opts.Authority, "�"))
 	to <- prometheus.MustNewConstMetric(budgetDesc, prometheus.GaugeValue, float64(m.zones.left(time.Now())))
 }
 
 var (
-	zonesDesc  = prometheus.NewDesc("devproxy_relay_zone_certificates", "Certificates of zones in use.", nil, nil)
-	budgetDesc = prometheus.NewDesc("devproxy_relay_zone_certificates_left",
+	zonesDesc     = prometheus.NewDesc("devproxy_relay_zone_certificates", "Certificates of zones in use.", nil, nil)
+	authorityDesc = prometheus.NewDesc("devproxy_relay_certificate_authority", "Always 1; the label is the authority that certificates are ordered from.", []string{"url"}, nil)
+	budgetDesc    = prometheus.NewDesc("devproxy_relay_zone_certificates_left",
 		fmt.Sprintf("New zones that may get a certificate now, of %d in seven days.", zonesPerWeek), nil, nil)
 )

@@ -146,6 +146,16 @@ func TestExplain(t *testing.T) {
 		if !strings.Contains(f.Error(), test.text) || !strings.Contains(f.Fix(), test.fix) || f.final != test.final || !errors.Is(f, test.err) && !test.final && f.Unwrap() == nil {
 			t.Errorf("%v: %s, %s, final %v", test.err, f, f.Fix(), f.final)
 		}
+		var problem acme.Problem
+		want := "failed"
+		if errors.As(test.err, &problem) {
+			if want = "refused"; problem.Type == acme.ProblemTypeRateLimited {
+				want = "limited"
+			}
+		}
+		if f.outcome() != want {
+			t.Errorf("%v: the outcome is %s, want %s", test.err, f.outcome(), want)
+		}
 		if !test.final && f.pause(0) != test.pause {
 			t.Errorf("%v: again in %v, want %v", test.err, f.pause(0), test.pause)
 		}

@@ -96,7 +96,7 @@ func (a *Authority) Start() {
 		a.t.Fatal(err)
 	}
 	a.cmd = exec.Command(program, "-config", config, "-dnsserver", a.opts.DNS)
-	a.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
+	a.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0")
 	a.cmd.Stdout, a.cmd.Stderr = &a.log, &a.log
 	if err := a.cmd.Start(); err != nil {
 		a.t.Fatal(err)
