@@ -60,6 +60,7 @@ func (s *Server) Apply(p *plan.Plan) (Applied, error) {
 	}
 
 	s.current.Store(next)
+	s.ports.Apply(p.Ports())
 	updateAround(old, next)
 	dropped := s.drainRoutes(old, changes)
 	for key, u := range old.upstreams {

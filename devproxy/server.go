@@ -21,10 +21,12 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/access"
 	"github.com/devproxy/devproxy/devproxy/advice"
+	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/inspect"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/port"
 	"github.com/devproxy/devproxy/devproxy/service"
 	"github.com/devproxy/devproxy/tunnel/budget"
 	"github.com/devproxy/devproxy/tunnel/field"
@@ -43,6 +45,9 @@ type Options struct {
 	// OnState is called when an upstream, or one of several members, becomes
 	// reachable or unreachable. It must not block. Nil is allowed.
 	OnState func(StateChange)
+	// OnPort is called when a tcp or udp block can't be listened on or its upstream refuses
+	// a connection, and when that has ended. It must not block. Nil is allowed.
+	OnPort func(control.Port)
 	// Service returns the state of the service that devproxy runs for a port of this
 	// machine; ok is false for any other port. Requests are held until it is ready.
 	// Nil means that there is none.
@@ -71,6 +76,7 @@ type Server struct {
 
 	// clients counts each client's exchanges in progress, cancelled ones too.
 	clients   forward.Clients
+	ports     *port.Set
 	machine   field.Machine
 	advised   advice.Once
 	again     advice.Again
@@ -100,6 +106,11 @@ func (s *Server) SetListening(l Listening) { s.listening.Store(&l) }
 func New(opts Options) *Server {
 	s := &Server{opts: opts, instance: rand.Text(), memory: budget.New(budget.Limits{Total: BodyMemory}), attempts: map[string]*access.Attempts{}}
 	s.closing, s.cancel = context.WithCancel(context.Background())
+	s.ports = port.New(port.Options{Dial: s.dial, OnState: func(state port.State) {
+		if opts.OnPort != nil {
+			opts.OnPort(s.portStatus(state))
+		}
+	}})
 	s.SetListening(Listening{HTTPSPort: 443})
 	s.current.Store(&generation{plan: &plan.Plan{}})
 	return s
@@ -187,6 +198,7 @@ func (s *Server) drain(srv *http.Server) {
 	defer stop()
 
 	s.stopApplying()
+	s.ports.Close()
 	for _, u := range s.upstreams() {
 		u.CloseAllStreams()
 	}
@@ -217,6 +229,7 @@ func (s *Server) stopApplying() {
 // Close cuts off what Run still waits for and makes every later Apply fail.
 func (s *Server) Close() {
 	s.stopApplying()
+	s.ports.Close()
 	s.cancel()
 	s.clients.Close()
 	for _, u := range s.current.Load().upstreams {

@@ -10,6 +10,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/forward"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/port"
 	"github.com/devproxy/devproxy/devproxy/service"
 )
 
@@ -100,6 +101,30 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 		hosts = append(hosts, host)
 	}
 	return hosts
+}
+
+// Ports returns the tcp and udp blocks that are served, and their state.
+func (s *Server) Ports() []control.Port {
+	var all []control.Port
+	for _, state := range s.ports.States() {
+		all = append(all, s.portStatus(state))
+	}
+	return all
+}
+
+func (s *Server) portStatus(state port.State) control.Port {
+	p, mask := state.Port, s.current.Load().plan.Mask()
+	status := control.Port{
+		Network: string(p.Network), Name: p.Name, Listen: p.Listen(), Upstream: mask.Text(p.Text), File: p.Source.File, Line: p.Source.Line,
+		State: control.StateReady, Open: state.Open,
+	}
+	switch {
+	case state.Problem != "":
+		status.State, status.Detail, status.Fix = control.StateUnavailable, state.Problem, state.Fix
+	case state.Refusal != "":
+		status.State, status.Detail = control.StateWaiting, mask.Text(state.Refusal)
+	}
+	return status
 }
 
 // routeStatus returns the state of a route. processes returns those that listen.

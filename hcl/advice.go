@@ -231,8 +231,7 @@ func (r *reader) suggest(name string, k kind) string {
 	if found := owners(r.language, name); len(found) > 0 {
 		return "it is an attribute of " + alternatives(found)
 	}
-	built := slices.DeleteFunc(slices.Concat(k.attrs, k.blocks), func(word string) bool { return r.language[word].notBuilt != "" })
-	return didYouMean(name, known, "known here: "+strings.Join(built, ", "))
+	return didYouMean(name, known, "known here: "+strings.Join(slices.Concat(k.attrs, k.blocks), ", "))
 }
 
 // literal returns the value of an attribute that is a plain string or number, and

@@ -137,7 +137,7 @@ func (r *reader) unknownAttribute(attr *hclsyntax.Attribute, body *hclsyntax.Bod
 	switch {
 	case isPlanned:
 		r.errorf(at, later, "%q is not built yet", name)
-	case isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0):
+	case isBlock && (slices.Contains(k.blocks, name) || len(owners(r.language, name)) == 0 || name == "listen"):
 		r.errorf(at, r.blockForm(attr, body, k), "%q is a block, not an attribute", name)
 	case k.label == "" && body.Attributes["host"] != nil && (slices.Contains(settings(), name) || isPortKey(name)):
 		// It is part of the block that is advised instead of the host attribute.
@@ -181,8 +181,6 @@ func (r *reader) block(syntax *hclsyntax.Block, outer kind, title string) *block
 			detail = "put it in a host"
 		}
 		return unusable(detail, "a %s block can't be in %s", syntax.Type, title)
-	case k.notBuilt != "":
-		return unusable(k.notBuilt, "%q is not built yet", syntax.Type)
 	}
 	b := &block{kind: syntax.Type, header: r.text.rangeOf(syntax.DefRange())}
 	b.label = r.label(b, syntax, k)

@@ -262,19 +262,19 @@ func decodeEnv(f field) []Variable {
 	return list
 }
 
-// isAddress reports whether a value is made of addresses that devproxy chooses, of services
-// or hosts, and of nothing else that is not written in its expression. A local, or the
+// isAddress reports whether a value is made of addresses that devproxy chooses, of services,
+// ports or hosts, and of nothing else that is not written in its expression. A local, or the
 // upstream of a service, can change while the expression stays.
 func (v value) isAddress() bool {
 	p := v.scope.prepare(v.expr)
 	for _, reference := range p.references {
-		if reference.RootName() != "service" || len(reference) < 3 {
+		name, _, _ := member(reference)
+		n := v.scope.nodes()[reference.RootName()][name]
+		if n == nil || reference.RootName() == "local" || len(reference) < 3 {
 			return false
 		}
-		name, _, _ := member(reference)
-		n := v.scope.services[name]
-		if n == nil {
-			return false
+		if port := portOf(n.value); port != nil && port.Chosen {
+			continue
 		}
 		service := serviceOf(n.value)
 		what, _ := stepName(reference[2])
@@ -285,7 +285,8 @@ func (v value) isAddress() bool {
 	return len(p.references) > 0 || p.hasCall("url")
 }
 
-// moves reports whether an address of a service or a host is in v, also by way of locals.
+// moves reports whether an address of a service, a port or a host is in v, also by way of
+// locals.
 func (v value) moves() bool {
 	parts := []hclsyntax.Expression{v.expr}
 	for _, local := range v.scope.localsOf([]hclsyntax.Expression{v.expr}) {
@@ -293,7 +294,7 @@ func (v value) moves() bool {
 	}
 	return slices.ContainsFunc(parts, func(part hclsyntax.Expression) bool {
 		p := v.scope.prepare(part)
-		return p.hasCall("url") || slices.ContainsFunc(p.references, func(reference hcl.Traversal) bool { return reference.RootName() == "service" })
+		return p.hasCall("url") || slices.ContainsFunc(p.references, func(reference hcl.Traversal) bool { return reference.RootName() != "local" })
 	})
 }
 

@@ -104,6 +104,9 @@ func (d *decoder) define(root *block, over []*body) {
 	for _, b := range services {
 		d.addService(b)
 	}
+	for _, b := range append(root.only(string(TCP)), root.only(string(UDP))...) {
+		d.addPort(b)
+	}
 	for _, listen := range root.only("listen") {
 		d.decodeListen(listen)
 	}
@@ -118,6 +121,7 @@ func (d *decoder) define(root *block, over []*body) {
 			n.used = false
 		}
 	}
+	d.decodePorts(root)
 }
 
 // identity identifies the blocks inside hosts: a route is its path, exact and

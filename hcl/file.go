@@ -38,6 +38,8 @@ type File struct {
 	Hosts []*Host
 	// Services are all service blocks in file order, used or not.
 	Services []*Service
+	// Ports are all tcp blocks in file order, and then all udp blocks.
+	Ports []*Port
 
 	// Flows are all flows from the environment into attributes, sorted by place.
 	Flows []AttributeFlow

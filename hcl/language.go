@@ -19,8 +19,6 @@ type kind struct {
 	later map[string]string
 	// free blocks take any attribute.
 	free bool
-	// notBuilt describes a planned block. Its body is not read.
-	notBuilt string
 }
 
 // kinds returns the language, by block type. The empty type is the top level of a
@@ -33,8 +31,8 @@ func kinds() map[string]kind {
 		"host":    {label: "name", attrs: slices.Concat(settings(), entryNames(hostEntries())), blocks: []string{"route"}},
 		"route":   {label: "path", attrs: slices.Concat(settings(), entryNames(routeEntries()))},
 		"service": {label: "name", attrs: slices.Concat(entryNames(serviceEntries()), entryNames(commandEntries()))},
-		"tcp":     {label: "name", notBuilt: "it will be a stable local port"},
-		"udp":     {label: "name", notBuilt: "it will be a stable local port"},
+		"tcp":     {label: "name", attrs: portAttributes(), later: laterPort},
+		"udp":     {label: "name", attrs: portAttributes(), later: laterPort},
 		"share": {name: "share", attrs: entryNames(shareEntries()), later: map[string]string{
 			"callback": "it will be a lasting address for OAuth callbacks; for now, use name",
 			"sealed":   "it will prevent the relay from reading the traffic",
@@ -42,6 +40,11 @@ func kinds() map[string]kind {
 			"udp":      "it will publish UDP services; for now, only hosts are published",
 		}},
 	}
+}
+
+// laterPort are the planned attributes of tcp and udp blocks.
+var laterPort = map[string]string{
+	"allow": "it will say which visitors of a share can connect; for now, only this machine can",
 }
 
 // settings returns the attributes that hosts and routes share.
@@ -94,7 +97,7 @@ func isShown(attribute string) bool {
 		"upstream", "fallback", "health",
 		"https", "http", "timeout", "hold", "expires", "max_body", "max_concurrent", "rate_limit", "cache", "simulate", "balance",
 		"domain", "hosts", "name", "relay",
-		"depends_on", "restart", "stop",
+		"depends_on", "restart", "stop", "listen",
 		"container", "discover",
 	}, attribute)
 }
@@ -113,7 +116,7 @@ func attributeExamples() map[string]string {
 
 // exampleLabel returns a label for a block of that kind.
 func exampleLabel(kind string) string {
-	return cmp.Or(map[string]string{"host": "shop.localhost", "route": "/api"}[kind], "web")
+	return cmp.Or(map[string]string{"host": "shop.localhost", "route": "/api", "tcp": "postgres", "udp": "dns"}[kind], "web")
 }
 
 // otherWords returns what blocks and attributes are called in other tools.

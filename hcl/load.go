@@ -127,7 +127,8 @@ type Options struct {
 	Worktree *Worktree
 	// Ports returns the port that a service with a command and without an upstream is
 	// asked to listen on, and the one where it listens, which is nearly always the
-	// same. Nil counts up from firstPort.
+	// same. It is also asked for tcp and udp blocks without listen, as "tcp NAME". Nil
+	// counts up from firstPort.
 	Ports func(service string) (asked, actual uint16)
 	// Domains are those that the user trusts, next to .localhost: hosts may have these
 	// names and names below them.

@@ -42,7 +42,7 @@ var (
 func sectionBlocks() map[string][]string {
 	settings := []string{"host", "route"}
 	return map[string][]string{
-		"Top level": {""}, "listen": {"listen"}, "service": {"service"}, "A command": {"service"}, "Containers": {"service"}, "share": {"share"}, "host and route": {"host"},
+		"Top level": {""}, "listen": {"listen"}, "service": {"service"}, "A command": {"service"}, "Containers": {"service"}, "share": {"share"}, "tcp and udp": {"tcp", "udp"}, "host and route": {"host"},
 		"The answer": settings, "Which requests": {"route"}, "The request that is forwarded": settings, "Around the answer": settings,
 	}
 }

@@ -30,7 +30,7 @@ func (s *scope) checkCall(call *hclsyntax.FunctionCallExpr, t *text) bool {
 // parts of its name.
 func (s *scope) resolve(reference hcl.Traversal, t *text, objects map[string]map[string]cty.Value) bool {
 	root := reference.RootName()
-	nodes := map[string]map[string]*node{"local": s.locals, "service": s.services}[root]
+	nodes := s.nodes()[root]
 	if nodes == nil {
 		s.unknownRoot(reference, t)
 		return false
@@ -56,7 +56,15 @@ func (s *scope) resolve(reference hcl.Traversal, t *text, objects map[string]map
 		objects[root][name] = value
 		valid = valid && value.IsKnown()
 	}
-	return valid && (root != "service" || !named || s.checkServiceAttribute(name, objects[root][name], reference, t))
+	switch {
+	case !valid || !named || len(reference) < 3:
+		return valid
+	case root == "service":
+		return s.checkServiceAttribute(name, objects[root][name], reference, t)
+	case root != "local":
+		return s.checkPortAttribute(root, reference[2], t)
+	}
+	return true
 }
 
 // member returns the name after the root of a reference, and its place.
@@ -121,7 +129,7 @@ func (s *scope) unknownMember(root, name string, nodes map[string]*node, at Rang
 	case len(names) == 0 && root == "local":
 		detail = fmt.Sprintf("write locals { %s = … }", name)
 	case len(names) == 0:
-		detail = fmt.Sprintf("write service %q { upstream = 3000 }", name)
+		detail = fmt.Sprintf("write %s %q { upstream = 3000 }", root, name)
 	case near != "":
 		where := fmt.Sprintf("line %d", nodes[near].at.Start.Line)
 		if nodes[near].at.File != at.File {
@@ -142,8 +150,6 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 		"yes": "write true", "on": "write true", "no": "write false", "off": "write false",
 	}[root]
 	switch {
-	case root == "tcp" || root == "udp":
-		at.errorf("it will be a stable local port", "%q is not built yet", root)
 	case meant != "":
 		unknown(meant)
 	case strings.EqualFold(root, "localhost"):
@@ -155,7 +161,7 @@ func (s *scope) unknownRoot(reference hcl.Traversal, t *text) {
 	case s.otherEnvironment(reference, t):
 	default:
 		detail := "if it is a string, " + suggest(t.written(reference.SourceRange()))
-		if near := nearest(root, []string{"local", "service", "true", "false", "null"}); near != "" && len(root) > 3 {
+		if near := nearest(root, []string{"local", "service", "tcp", "udp", "true", "false", "null"}); near != "" && len(root) > 3 {
 			detail = fmt.Sprintf("did you mean %q?", near)
 		}
 		unknown(detail)

@@ -38,6 +38,7 @@ type scope struct {
 	callable  map[string]function.Function
 
 	locals, services map[string]*node
+	ports            map[Network]map[string]*node
 	// origins are the first hosts that lead to each service as a whole.
 	origins map[string]string
 	// path lists the values being evaluated, outermost first.
@@ -63,18 +64,23 @@ func newScope(file *File, env environment) *scope {
 	s := &scope{
 		reporter: &reporter{reported: map[Severity]int{}, secrets: newSecrets(env.getenv), domains: env.domains},
 		file:     file, env: env, meter: &meter{left: maxWork},
-		locals: map[string]*node{}, services: map[string]*node{}, origins: map[string]string{},
+		locals: map[string]*node{}, services: map[string]*node{}, ports: map[Network]map[string]*node{TCP: {}, UDP: {}}, origins: map[string]string{},
 		prepared: map[hclsyntax.Expression]*preparation{}, flowed: map[Range]bool{},
 	}
 	s.callable = s.functions()
 	return s
 }
 
-// node is a local or a service.
+// nodes returns what references can refer to, by the word that they begin with.
+func (s *scope) nodes() map[string]map[string]*node {
+	return map[string]map[string]*node{"local": s.locals, "service": s.services, "tcp": s.ports[TCP], "udp": s.ports[UDP]}
+}
+
+// node is a local, a service or a port.
 type node struct {
 	title string     // local.NAME
 	at    Range      // where it is defined
-	attr  *attribute // of a local; the upstream of a service, nil if it has none
+	attr  *attribute // of a local; the upstream of a service or the listen of a port, nil if it has none
 	eval  func() cty.Value
 
 	state nodeState
@@ -189,7 +195,7 @@ func (s *scope) value(expr hclsyntax.Expression, t *text) cty.Value {
 	for _, call := range p.calls {
 		valid = s.checkCall(call, t) && valid
 	}
-	objects := map[string]map[string]cty.Value{"local": {}, "service": {}}
+	objects := map[string]map[string]cty.Value{"local": {}, "service": {}, "tcp": {}, "udp": {}}
 	for _, reference := range p.references {
 		valid = s.resolve(reference, t, objects) && valid
 	}
@@ -242,7 +248,7 @@ func (s *scope) mayRead(p *preparation) bool {
 		return true
 	}
 	for _, reference := range p.references {
-		for _, nodes := range []map[string]*node{s.locals, s.services} {
+		for _, nodes := range s.nodes() {
 			name, _, named := member(reference)
 			for other, n := range nodes {
 				if n.state == evaluated && (!named || name == other) && n.value.ContainsMarked() {

@@ -62,8 +62,9 @@ func shortened(text string) string {
 	return strings.ToValidUTF8(text[:maxShown/2]+" … "+text[len(text)-maxShown/2:], "")
 }
 
-// localsOf returns the locals and the upstreams of services that expressions refer to, and
-// those that these refer to, by what they are called: "local.a", "service.api.upstream". A
+// localsOf returns the locals, the upstreams of services and the listen of ports that
+// expressions refer to, and those that these refer to, by what they are called: "local.a",
+// "service.api.upstream". A
 // reference to all of them means all.
 func (s *scope) localsOf(all []hclsyntax.Expression) map[string]*node {
 	found := map[string]*node{}
@@ -73,8 +74,11 @@ func (s *scope) localsOf(all []hclsyntax.Expression) map[string]*node {
 			return
 		}
 		name := n.title
-		if s.locals[strings.TrimPrefix(name, "local.")] != n {
+		switch root, _, _ := strings.Cut(name, "."); root {
+		case "service":
 			name += ".upstream"
+		case "tcp", "udp":
+			name += ".listen"
 		}
 		if found[name] == nil {
 			found[name] = n
@@ -83,7 +87,7 @@ func (s *scope) localsOf(all []hclsyntax.Expression) map[string]*node {
 	}
 	add = func(expr hclsyntax.Expression) {
 		for _, reference := range s.prepare(expr).references {
-			nodes := map[string]map[string]*node{"local": s.locals, "service": s.services}[reference.RootName()]
+			nodes := s.nodes()[reference.RootName()]
 			if name, _, named := member(reference); named {
 				follow(nodes[name])
 				continue

@@ -56,6 +56,8 @@ func decodeMembers(v value) []Member {
 		}
 	case v.is(cty.String):
 		m = addressMember(v, v.AsString())
+	case portOf(v.Value) != nil:
+		v.errorf("write the upstream of that block", "upstream can't be %s", portOf(v.Value))
 	case v.known() && v.isObject() && objectUpstream(v) != "":
 		v.errorf("write "+objectUpstream(v), "upstream can't be %s", v.typeName())
 	default:
@@ -126,7 +128,7 @@ func portMember(port uint16) *Member {
 }
 
 var (
-	quotedReference = regexp.MustCompile(`^(service|local|tcp)\.[A-Za-z_][\w-]*$`)
+	quotedReference = regexp.MustCompile(`^(service|local|tcp|udp)\.[A-Za-z_][\w-]*$`)
 	// endsInAuthority matches text after which a "/" is not a path: a URL without
 	// a path, or a port with a host or without.
 	endsInAuthority = regexp.MustCompile(`^(?:[A-Za-z0-9.+-]+://[^/?#]+|[^/?#]*:[0-9]+)$`)

@@ -67,9 +67,11 @@ var allowed = map[string][]string{
 	"devproxy/programs": {},
 	"devproxy/machine":  {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
 	"devproxy/listen":   {"devproxy/front", "devproxy/programs", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
-	"devproxy/inspect":  {},
-	"devproxy/journal":  {},
-	"devproxy/watch":    {},
+	// It passes on what is not HTTP.
+	"devproxy/port":    {"devproxy/forward", "devproxy/front", "devproxy/listen", "devproxy/plan", "tunnel/neterror"},
+	"devproxy/inspect": {},
+	"devproxy/journal": {},
+	"devproxy/watch":   {},
 	// It asks the engine; what its containers mean for routes is the plan's business. Where
 	// another project begins is decided as for Proxyfiles.
 	"devproxy/container": {"devproxy/failure", "devproxy/worktree", "hcl", "tunnel/neterror"},

@@ -71,6 +71,7 @@ type instance struct {
 
 	exchanges inspect.Recorder
 	states    chan devproxy.StateChange
+	ports     chan control.Port // whose state has changed
 	log       *slog.Logger
 	status    status
 
@@ -83,7 +84,7 @@ type instance struct {
 
 func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (*instance, error) {
 	in := &instance{
-		opts: opts, source: src, states: make(chan devproxy.StateChange, stateBuffer),
+		opts: opts, source: src, states: make(chan devproxy.StateChange, stateBuffer), ports: make(chan control.Port, stateBuffer),
 		queue: make(chan func() error, queueBuffer), loopOver: make(chan struct{}), mask: &atomic.Pointer[hcl.Mask]{},
 	}
 	in.status = status{instance: in, started: time.Now()}
@@ -114,6 +115,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	in.server = devproxy.New(devproxy.Options{
 		Recorder: in.exchanges,
 		OnState:  in.stateChanged,
+		OnPort:   in.portChanged,
 		Service:  in.services.at,
 		Version:  thisBuild().Version,
 		Machine:  machine.New(machine.Options{Dir: runtimeDir, Version: thisBuild().Version, Short: devproxy.Home}),
@@ -184,12 +186,21 @@ func (in *instance) stateChanged(change devproxy.StateChange) {
 	}
 }
 
-// forgetStates drops the changes that the first probe of every upstream made, which
-// the banner has shown.
+// portChanged may drop a change if too many wait to be printed.
+func (in *instance) portChanged(p control.Port) {
+	select {
+	case in.ports <- p:
+	default:
+	}
+}
+
+// forgetStates drops the changes that the first probe of every upstream made, and those
+// of ports that are not available, which the banner has shown.
 func (in *instance) forgetStates() {
 	for {
 		select {
 		case <-in.states:
+		case <-in.ports:
 		default:
 			return
 		}
@@ -412,7 +423,7 @@ func (in *instance) ready(ctx context.Context, save devproxy.Save) {
 	in.printed, in.domain = in.addrs(), in.movedTo()
 	now := in.status.now()
 	in.report.emit(readyEvent{
-		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, now.Worktree, save.Diagnostics,
+		"ready", now.URLs, now.HTTPS, now.HTTP, now.Hosts, now.Ports, now.Worktree, save.Diagnostics,
 		save, in.sockets.Fallbacks(), in.sockets.Older(), sync.OnceValue(func() bool { return in.opts.json || browsersTrust(ctx, in.ca) }),
 	})
 }

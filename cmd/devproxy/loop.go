@@ -34,6 +34,8 @@ func (in *instance) loop(ctx context.Context, stop func()) error {
 			}
 		case change := <-in.states:
 			in.report.emit(newState(change))
+		case p := <-in.ports:
+			in.report.emit(portEvent{"port", p})
 		case x := <-in.exchanges:
 			in.report.exchange(x)
 		case e := <-in.services.printed:
@@ -266,6 +268,7 @@ func (st *status) now() control.Status {
 		current.Share = &share
 	}
 	current.Services = in.services.status()
+	current.Ports = in.server.Ports()
 	current.Engine = in.containers.status()
 	current.Log = in.report.logPath()
 	st.mu.Lock()

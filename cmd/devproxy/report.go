@@ -72,6 +72,8 @@ type readyEvent struct {
 	HTTPS string         `json:"https"`
 	HTTP  *string        `json:"http"`
 	Hosts []control.Host `json:"hosts"`
+	// Ports are the tcp and udp blocks.
+	Ports []control.Port `json:"ports,omitempty"`
 	// Worktree is the linked worktree whose hosts have moved.
 	Worktree *control.Worktree `json:"worktree,omitempty"`
 	// Diagnostics are the warnings of the file.
@@ -90,6 +92,7 @@ func (e readyEvent) print(r *reporter) {
 	r.diagnose(e.save)
 	r.access.oneHost = len(e.Hosts) == 1
 	printHosts(r.streams, e.Hosts)
+	printPorts(r.streams, e.Ports)
 	printWorktree(r.streams, e.Worktree)
 	for _, f := range e.fallbacks {
 		r.fallback(f)
@@ -152,12 +155,17 @@ type appliedEvent struct {
 func newApplied(save devproxy.Save) appliedEvent {
 	changes := save.Applied.Changes
 	changed := each(changes.Changed, func(c plan.Change) *plan.Route { return c.New })
+	moved := each(changes.ChangedPorts, func(c plan.PortChange) *plan.Port { return c.New })
 	return appliedEvent{
 		"applied", save.Applied.Generation,
-		append(labels(changes.Added), changes.AddedNames...), append(labels(changes.Removed), changes.RemovedNames...),
-		labels(changed), save.Applied.Kept, save.Applied.Dropped, save.Took.Milliseconds(), save, false,
+		append(append(labels(changes.Added), portNames(changes.AddedPorts)...), changes.AddedNames...),
+		append(append(labels(changes.Removed), portNames(changes.RemovedPorts)...), changes.RemovedNames...),
+		append(labels(changed), portNames(moved)...), save.Applied.Kept, save.Applied.Dropped, save.Took.Milliseconds(), save, false,
 	}
 }
+
+// portNames name ports by their blocks.
+func portNames(ports []*plan.Port) []string { return each(ports, (*plan.Port).String) }
 
 // labels name routes by host and path.
 func labels(routes []*plan.Route) []string {

@@ -3,13 +3,15 @@ package main
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/devproxy/devproxy/devproxy/service"
 )
 
-// servicePorts are the ports of a project's services whose upstream is left out. Each
-// service keeps its port for as long as devproxy runs. Use one value for a project.
+// servicePorts are the ports of a project's services whose upstream is left out, and of
+// its tcp and udp blocks without listen, as "tcp NAME". Each keeps its port for as long as
+// devproxy runs. Use one value for a project.
 type servicePorts struct {
 	folder string
 	// running is true in the process that runs the services. Others name the ports
@@ -31,7 +33,11 @@ func (p *servicePorts) of(name string) (asked, actual uint16) {
 	if p.asked[name] == 0 {
 		port := service.UsualPort(p.folder, name)
 		if p.running {
-			chosen, err := service.ChoosePort(p.folder, name, slices.Collect(maps.Values(p.asked)))
+			choose := service.ChoosePort
+			if strings.HasPrefix(name, "udp ") {
+				choose = service.ChooseUDPPort
+			}
+			chosen, err := choose(p.folder, name, slices.Collect(maps.Values(p.asked)))
 			if err == nil { // else the service says that the port is in use
 				port = chosen
 			}

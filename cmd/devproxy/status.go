@@ -148,6 +148,7 @@ func printServed(s *streams, status control.Status) {
 	printHosts(s, status.Hosts)
 	printWorktree(s, status.Worktree)
 	printServices(s, status.Services)
+	printPorts(s, status.Ports)
 	printEngine(s, status.Engine)
 	printShareStatus(s, status.Share)
 }

@@ -29,6 +29,8 @@ type Status struct {
 	Proxyfile string `json:"proxyfile,omitempty"`
 	// Services are those with a command, by name.
 	Services []Service `json:"services,omitempty"`
+	// Ports are the tcp and udp blocks that are served, tcp first.
+	Ports []Port `json:"ports,omitempty"`
 	// Worktree is the linked git worktree whose hosts have moved, if there is one.
 	Worktree *Worktree `json:"worktree,omitempty"`
 	// Engine runs the containers that the plan uses, if it uses any.
@@ -119,7 +121,26 @@ type Member struct {
 	Fallback bool   `json:"fallback,omitempty"`
 }
 
-// The states of a route and of a member.
+// Port is a tcp or udp block.
+type Port struct {
+	Network  string `json:"network"`  // "tcp" or "udp"
+	Name     string `json:"name"`     // "postgres"
+	Listen   string `json:"listen"`   // "127.0.0.1:15432"
+	Upstream string `json:"upstream"` // ":5432"
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	// State is "ready" while it accepts, "unavailable" if it can't be listened on, or
+	// "waiting" if the upstream refused the last connection.
+	State  string `json:"state"`
+	Detail string `json:"detail,omitempty"` // why it is unavailable or waits
+	Fix    string `json:"fix,omitempty"`    // a command that shows more
+	Open   int    `json:"open"`             // connections, or clients of UDP
+}
+
+// String names the block: "tcp postgres".
+func (p Port) String() string { return p.Network + " " + p.Name }
+
+// The states of a route, a member and a port.
 const (
 	StateUp      = "up"
 	StateWaiting = "waiting"
@@ -129,6 +150,8 @@ const (
 	// StateUnhealthy is the state of members whose health check fails, and of
 	// upstreams with no other member.
 	StateUnhealthy = "unhealthy"
+	// StateUnavailable is the state of ports that can't be listened on.
+	StateUnavailable = "unavailable"
 	// StateUnknown is the state of members before the first connection.
 	StateUnknown = "unknown"
 )

@@ -294,6 +294,23 @@ func bindDefault(ctx context.Context, cfg Config, wanted uint16, have []net.List
 	return nil, nil, fmt.Errorf("no port from %d to %d is free, and %w", fallbackHTTPS, fallbackHTTPS+fallbackTries-1, first)
 }
 
+// Bind listens on loopback addresses that have the same port, on all or on none; where this
+// machine lacks one of two families, on the other. The error is a *BindError with what
+// helps. On a system that needs a wildcard address for a privileged port, connections of
+// other machines are accepted too: the caller must close those that front.Local does not
+// report.
+func Bind(ctx context.Context, addrs []netip.AddrPort) ([]net.Listener, error) {
+	a := address{port: addrs[0].Port()}
+	for _, addr := range addrs {
+		a.ips = append(a.ips, addr.Addr())
+	}
+	sockets, err := bind(ctx, a, nil, nil)
+	if failed, is := errors.AsType[*BindError](err); is {
+		failed.explain()
+	}
+	return sockets, err
+}
+
 // Try binds the address that a Proxyfile or a flag asks for, on every loopback address
 // it has, and closes it at once. The error is a *BindError with what helps, or about the
 // address.

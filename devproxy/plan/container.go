@@ -197,6 +197,11 @@ func (c *effects) services(e *Effect) {
 		for _, r := range c.routes[s.Range] {
 			e.routes[r.ID] = true
 		}
+		for _, p := range c.file.Ports {
+			if leadsTo(p.Upstream, s) {
+				e.notePort(p)
+			}
+		}
 	}
 }
 
@@ -207,6 +212,11 @@ func (p *Plan) Groups() []*Group {
 		u, is := r.Answer.(*Upstream)
 		if is && u.Group != nil && !slices.ContainsFunc(groups, func(g *Group) bool { return g.Name == u.Group.Name }) {
 			groups = append(groups, u.Group)
+		}
+	}
+	for _, port := range p.Ports() {
+		if port.Group != nil && !slices.ContainsFunc(groups, func(g *Group) bool { return g.Name == port.Group.Name }) {
+			groups = append(groups, port.Group)
 		}
 	}
 	return groups

@@ -12,6 +12,9 @@ import (
 type Changes struct {
 	Added, Removed []*Route
 	Changed        []Change
+	// AddedPorts, RemovedPorts and ChangedPorts are tcp and udp blocks.
+	AddedPorts, RemovedPorts []*Port
+	ChangedPorts             []PortChange
 	// AddedNames and RemovedNames are aliases of hosts that are in both plans.
 	AddedNames, RemovedNames []string
 	// Share is true when what both plans have is shared differently. That closes
@@ -53,13 +56,15 @@ func Diff(old, next *Plan) Changes {
 	c.several = len(merge(oldHosts, newHosts)) > 1
 	c.RemovedNames = missingNames(old, newHosts)
 	c.AddedNames = missingNames(next, oldHosts)
+	c.diffPorts(old.ports, next.ports)
 	c.Share = old.share != nil && next.share != nil && old.share.differs(next.share)
 	return c
 }
 
 // Empty reports whether nothing differs.
 func (c Changes) Empty() bool {
-	return !c.Share && len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.AddedNames)+len(c.RemovedNames) == 0
+	return !c.Share && len(c.Added)+len(c.Removed)+len(c.Changed)+len(c.AddedNames)+len(c.RemovedNames) == 0 &&
+		len(c.AddedPorts)+len(c.RemovedPorts)+len(c.ChangedPorts) == 0
 }
 
 // String returns the changes in one line: "/api :3000 -> :3001 · + /docs · - /old".
@@ -70,14 +75,23 @@ func (c Changes) String() string {
 	for _, change := range c.Changed {
 		parts = append(parts, c.name(change.New)+" "+strings.Join(differences(change.Old, change.New), ", "))
 	}
+	for _, change := range c.ChangedPorts {
+		parts = append(parts, change.String())
+	}
 	for _, r := range c.Added {
 		parts = append(parts, "+ "+c.name(r))
+	}
+	for _, p := range c.AddedPorts {
+		parts = append(parts, "+ "+p.String())
 	}
 	for _, name := range c.AddedNames {
 		parts = append(parts, "+ "+name)
 	}
 	for _, r := range c.Removed {
 		parts = append(parts, "- "+c.name(r))
+	}
+	for _, p := range c.RemovedPorts {
+		parts = append(parts, "- "+p.String())
 	}
 	for _, name := range c.RemovedNames {
 		parts = append(parts, "- "+name)

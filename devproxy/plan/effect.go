@@ -35,6 +35,8 @@ type Effect struct {
 	share  bool            // only when the project is shared
 	// commands are the services whose command it is, by name.
 	commands map[string]bool
+	// ports are those that have it, by Port.String.
+	ports map[string]bool
 	// engine is true for KindContainers, which is about its routes only.
 	engine bool
 }
@@ -137,8 +139,8 @@ func (p *Plan) EffectsOf(r *Route) []*Effect {
 }
 
 // Withhold returns p without the effects that denied reports. A route with such
-// an effect has the answer Withheld and does nothing else; such an alias or
-// service is left out. Effects of shares stay: the user is asked about them when sharing. It
+// an effect has the answer Withheld and does nothing else; such an alias,
+// service or port is left out. Effects of shares stay: the user is asked about them when sharing. It
 // returns p itself when nothing is denied.
 func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	rest := &Plan{share: p.share, mask: p.mask, relocation: p.relocation, notes: p.notes}
@@ -155,6 +157,9 @@ func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	}
 	rest.services = slices.DeleteFunc(slices.Clone(p.services), func(s *Service) bool {
 		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.commands[s.Name] })
+	})
+	rest.ports = slices.DeleteFunc(slices.Clone(p.ports), func(port *Port) bool {
+		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.ports[port.String()] })
 	})
 	rest.hosts = mapped(p.hosts, func(h *Host) *Host { return h.withhold(gone) })
 	rest.table = newTable(rest.hosts)
@@ -179,7 +184,7 @@ func (r *Route) withhold(host *Host, gone []*Effect) *Route {
 	next.Host = host
 	w := &Withheld{}
 	for _, e := range gone {
-		if e.routes[r.ID] || len(e.routes) == 0 && e.alias == "" && e.commands == nil && !e.engine {
+		if e.routes[r.ID] || len(e.routes) == 0 && e.alias == "" && e.commands == nil && e.ports == nil && !e.engine {
 			w.Effects = append(w.Effects, e)
 		}
 	}

@@ -394,7 +394,9 @@ func (c *effects) rest(all []*Route) {
 // about returns the routes that the attributes of a block apply to, or all routes
 // if the block is unknown.
 func (c *effects) about(header hcl.Range, all []*Route) []*Route {
-	if routes := c.routes[header]; routes != nil || slices.ContainsFunc(c.file.Services, func(s *hcl.Service) bool { return s.Range == header }) {
+	isService := slices.ContainsFunc(c.file.Services, func(s *hcl.Service) bool { return s.Range == header })
+	isPort := slices.ContainsFunc(c.file.Ports, func(p *hcl.Port) bool { return p.Range == header })
+	if routes := c.routes[header]; routes != nil || isService || isPort {
 		return routes // none for a service that no route uses
 	}
 	return all

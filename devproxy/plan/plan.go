@@ -21,6 +21,7 @@ type Plan struct {
 	share *Share // nil in a plan that Build has not made
 	// services are those that have a command.
 	services []*Service
+	ports    []*Port
 	notes    []Note
 
 	effects    []*Effect
@@ -179,7 +180,9 @@ func buildFrom(file *hcl.File, env Env, labels bool) (*Plan, hcl.Diagnostics) {
 	b.findLoops(p)
 	p.share = b.share()
 	p.services = b.services()
+	p.ports = b.ports()
 	b.effects.commands(p.services)
+	b.effects.reachPorts()
 	b.effects.containers(p.labelledRoutes())
 	b.effects.sharing()
 	b.effects.rest(p.routes())

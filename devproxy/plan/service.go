@@ -157,6 +157,11 @@ func (c *effects) asWritten(text string, services []*Service) string {
 	if r := c.file.Relocation; r != nil {
 		text = strings.ReplaceAll(text, r.To, r.From)
 	}
+	for _, p := range c.file.Ports {
+		if p.Chosen && p.Number != 0 {
+			text = strings.ReplaceAll(text, strconv.Itoa(int(p.Number)), "{"+p.String()+".port}")
+		}
+	}
 	return withoutPorts(text, services)
 }
 

@@ -427,6 +427,8 @@ var sinks = map[string]sink{
 	"expires":      {why: "a time"},
 	"show":         {why: "paths of a fixed table, never sent"},
 
+	"listen": {why: "a port of this machine that devproxy listens on"},
+
 	"https": {why: "a port of this machine that devproxy listens on"},
 	"http":  {why: "a port of this machine that devproxy listens on"},
 

@@ -57,6 +57,15 @@ var errNoPort = errors.New("every port from 20000 to 29999 is in use")
 // the same too. used are ports that other services of the project have. Ports that the
 // system is set to use for outgoing connections come last.
 func ChoosePort(folder, name string, used []uint16) (uint16, error) {
+	return choosePort(folder, name, used, isFree)
+}
+
+// ChooseUDPPort is ChoosePort for a port of UDP.
+func ChooseUDPPort(folder, name string, used []uint16) (uint16, error) {
+	return choosePort(folder, name, used, isFreeUDP)
+}
+
+func choosePort(folder, name string, used []uint16, isFree func(uint16) bool) (uint16, error) {
 	low, high := ephemeralPorts()
 	for _, ephemeral := range []bool{false, true} {
 		for i := range portCount {
@@ -78,6 +87,19 @@ func isFree(port uint16) bool {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
 		if err == nil {
 			listener.Close()
+		} else if host == loopback[0] || neterror.Taken(err) { // there may be no ::1
+			return false
+		}
+	}
+	return true
+}
+
+// isFreeUDP reports whether a port of UDP is free on both addresses of loopback.
+func isFreeUDP(port uint16) bool {
+	for _, host := range loopback {
+		socket, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+		if err == nil {
+			socket.Close()
 		} else if host == loopback[0] || neterror.Taken(err) { // there may be no ::1
 			return false
 		}

@@ -1,12 +1,6 @@
 host "a.localhost" {
   upstream = 1
 }
-tcp "postgres" { # ERROR: "tcp" is not built yet
-  listen = 15432
-}
-udp "dns" { # ERROR: "udp" is not built yet
-  listen = 53
-}
 share {
   callback     = true # ERROR: "callback" is not built yet
   sealed       = true # ERROR: "sealed" is not built yet

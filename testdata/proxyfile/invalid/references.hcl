@@ -16,7 +16,7 @@ host "a.localhost" {
   route "/d" { upstream = local.zzz } # ERROR: unknown local "zzz"
   route "/e" { upstream = api } # ERROR: unknown name "api"
   route "/f" { upstream = port } # ERROR: unknown name "port"
-  route "/g" { upstream = tcp.postgres } # ERROR: "tcp" is not built yet
+  route "/g" { upstream = tcp.postgres.port } # ERROR: unknown tcp "postgres"
   route "/h" { upstream = var.x } # ERROR: use env() to read a variable of the environment
   route "/i" { upstream = services.api } # ERROR: unknown name "services"
   route "/j" { upstream = something } # ERROR: unknown name "something"

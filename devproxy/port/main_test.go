@@ -1,0 +1,10 @@
+package port
+
+import (
+	"os"
+	"testing"
+
+	"github.com/devproxy/devproxy/tunnel/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Run(m, "devproxy/port.", "devproxy/listen.")) }
