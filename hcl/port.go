@@ -124,7 +124,7 @@ func (d *decoder) decodePorts(root *block) {
 			continue
 		}
 		if before := first[key]; before != nil {
-			d.at(p.ListenRange).errorf("write another port, or remove listen; the first one is at "+before.ListenRange.line(), "%s and %s have the same port", before, p)
+			d.at(p.ListenRange).errorf("remove listen, so that devproxy chooses a port; the first one is at "+before.ListenRange.line(), "%s and %s have the same port", before, p)
 			continue
 		}
 		first[key] = p
