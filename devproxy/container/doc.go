@@ -10,8 +10,8 @@
 // sets those of its containers. A container belongs to a project if
 //
 //   - Compose made it, and Compose's working directory is the project's folder or is in
-//     it. A folder in between that is a project of its own (it has a Proxyfile or a .git)
-//     keeps its containers to itself.
+//     it. A folder in between that is a project of its own (it has a Proxyfile, is a linked
+//     worktree, or is another repository in the project's) keeps its containers to itself.
 //   - Compose did not make it, and its label devproxy.project is the project's folder,
 //     as an absolute path. A working directory of Compose that only its image names is
 //     a trick: a compose file of another project could use it to claim any folder.

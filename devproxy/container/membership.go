@@ -3,6 +3,7 @@ package container
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -75,7 +76,13 @@ func (p *project) owns(l labels) (folder string, mine bool, err error) {
 		}
 	}
 	if folder = l.own(composeFolder); folder != "" {
-		return folder, p.contains(folder) && p.isNearest(folder), nil
+		if !p.contains(folder) || !p.isNearest(folder) {
+			return "", false, nil
+		}
+		if other := p.otherRepository(folder); other != "" {
+			return "", false, failure.Errorf("include its compose file in one of this repository", "its compose file is in another repository: %s", other)
+		}
+		return folder, true, nil
 	}
 	switch folder = l.own(labelProject); {
 	case l.all[composeFolder] != "":
@@ -137,4 +144,22 @@ func (p *project) isNearest(folder string) bool {
 	}
 	tree, mine := worktree.Linked(folder, p.home), worktree.Linked(p.folders[0], p.home)
 	return tree == nil || mine != nil && mine.Root == tree.Root
+}
+
+// otherRepository returns the repository that folder is in if that is another one in the
+// project's, which consent for the project does not cover; empty otherwise. A submodule is
+// a part of the project's.
+func (p *project) otherRepository(folder string) string {
+	own, inOne, err := worktree.Root(p.folders[0], p.home)
+	if err != nil || !inOne {
+		return "" // a folder can have several repositories
+	}
+	other, found, err := worktree.Root(folder, p.home)
+	if err != nil || !found || other == own {
+		return ""
+	}
+	if info, err := os.Lstat(filepath.Join(other, ".git")); err != nil || !info.IsDir() {
+		return ""
+	}
+	return other
 }

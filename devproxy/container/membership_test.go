@@ -48,6 +48,8 @@ func TestMembership(t *testing.T) {
 	write("shop/other/deep/compose.yaml", "")
 	write("shop/backend/.git", "gitdir: ../.git/modules/backend\n")
 	write("shop/backend/compose.yaml", "")
+	write("shop/vendor/clone/.git/HEAD", "ref: refs/heads/main\n")
+	write("shop/vendor/clone/compose.yaml", "")
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(opts.Folder, link); err != nil {
 		t.Fatal(err)
@@ -62,6 +64,7 @@ func TestMembership(t *testing.T) {
 		"compose":                 {containertest.Container{Labels: with(mine, "devproxy.host", "a.localhost")}, "api a.localhost"},
 		"compose below":           {containertest.Container{Labels: containertest.Compose(opts.Folder+"/docker/dev", "db", 1)}, "db "},
 		"submodule":               {containertest.Container{Labels: containertest.Compose(opts.Folder+"/backend", "db", 1)}, "db "},
+		"a clone in it":           {containertest.Container{Labels: containertest.Compose(opts.Folder+"/vendor/clone", "db", 1)}, "its compose file is in another repository"},
 		"compose above":           {containertest.Container{Labels: containertest.Compose(base, "api", 1)}, ""},
 		"compose next to it":      {containertest.Container{Labels: containertest.Compose(opts.Folder+"-copy", "api", 1)}, ""},
 		"dots":                    {containertest.Container{Labels: containertest.Compose(opts.Folder+"/../evil", "api", 1)}, ""},
@@ -117,5 +120,15 @@ func TestMembership(t *testing.T) {
 		containertest.Container{Name: "c2", Labels: mine})
 	if s := List(t.Context(), opts); len(s.Containers) != 1 || s.Containers[0].Name != "c1" {
 		t.Errorf("in the worktree: %s, %v", describe(s), s.Err)
+	}
+
+	// A folder without a repository of its own can have several.
+	opts.Folder = filepath.Join(base, "shop")
+	if err := os.RemoveAll(filepath.Join(opts.Folder, ".git")); err != nil {
+		t.Fatal(err)
+	}
+	engine.Set(containertest.Container{Name: "c1", Labels: containertest.Compose(opts.Folder+"/vendor/clone", "db", 1)})
+	if s := List(t.Context(), opts); len(s.Containers) != 1 {
+		t.Errorf("a folder of repositories: %s, %v", describe(s), s.Err)
 	}
 }
