@@ -254,7 +254,7 @@ func (p *page) withoutIntegrity(t *attributes, url string) []byte {
 	for hash := range strings.FieldsSeq(t.get("integrity")) {
 		algorithm, text, _ := strings.Cut(hash, "-")
 		if _, allowed := p.hashes[hashKey(strings.ToLower(algorithm), text)]; allowed {
-			p.tell("the Content-Security-Policy allows " + t.get(url) + " by its hash: visitors' browsers refuse it if it contains local URLs; to allow it by its host, add 'self' to the policy")
+			p.tell("the Content-Security-Policy allows a script of the project by the hash in its integrity attribute: visitors' browsers refuse it if it contains local URLs; to allow it by its host, add 'self' to the policy")
 			return t.tag
 		}
 	}

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -102,11 +103,11 @@ func (w *Response) kind(h http.Header) kind {
 		return k
 	}
 	if !isASCII(charset) {
-		w.opts.Tell("local URLs in responses with charset " + charset + " are not rewritten for visitors; use UTF-8")
+		w.opts.Tell(fmt.Sprintf("local URLs in responses with charset %.40q are not rewritten for visitors; use UTF-8", charset))
 		return untouched
 	}
 	if name, known := codingOf(h); !known {
-		w.opts.Tell("local URLs in responses with Content-Encoding: " + name + " are not rewritten for visitors; use gzip, br, zstd or none")
+		w.opts.Tell(fmt.Sprintf("local URLs in responses with Content-Encoding %.40q are not rewritten for visitors; use gzip, br, zstd or none", name))
 		return untouched
 	}
 	return k
