@@ -167,6 +167,10 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 	if x.generation.plan.Relocation() != nil {
 		r = withOwnCookies(r)
 	}
+	sent := r
+	if v := x.visit; v != nil && match.Route.PublicHost {
+		sent = v.share.PublicRequest(r, v.visitor)
+	}
 	target := match.Target(rawPath(r))
 	report := &forward.Report{}
 	var seen seenResponse
@@ -182,7 +186,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 	}
 	if middleware.Background(r.Context()) {
 		// For a cache, which outlives this exchange.
-		return x.generation.upstream(spec).Forward(w, r, out)
+		return x.generation.upstream(spec).Forward(w, sent, out)
 	}
 	out.Switched = func(header http.Header) {
 		x.outside(received, match, spec).Cookies(header)
@@ -200,7 +204,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 		x.setReport(*report)
 		x.tell(spec.Key, x.adviceOn(&seen, r, spec))
 	}()
-	err := x.generation.upstream(spec).Forward(w, x.traced(r), out)
+	err := x.generation.upstream(spec).Forward(w, x.traced(sent), out)
 	if err == nil {
 		x.server.crashes.answered(x, r)
 	}
@@ -244,6 +248,9 @@ func (x *exchange) from(r *http.Request) middleware.From {
 	from := middleware.From{Plain: scheme(r) == "http", Port: x.server.publicPort(r), Addr: remoteAddr(r)}
 	if x.visit != nil {
 		from.Visitor, from.Addr, from.Audience = true, x.visit.visitor.Addr.Addr().Unmap(), x.visit.share.Audience()
+		if x.route != nil && x.route.PublicHost {
+			from.Audience += "\n" + x.visit.visitor.Host // which responses may contain
+		}
 	}
 	return from
 }

@@ -165,6 +165,8 @@ type Settings struct {
 
 	TLSSkipVerify  *bool
 	ForwardedProto ForwardedProto // empty means left out
+	// PublicHost tells the upstream the public names of a share.
+	PublicHost *bool
 
 	// Off in CORS, BasicAuth, RateLimit, Cache and Simulate is true for false
 	// and null, which undo the host's setting.

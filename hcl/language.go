@@ -109,7 +109,7 @@ func attributeExamples() map[string]string {
 		"compress": "compress = true", "timeout": `timeout = "30s"`, "hold": `hold = "10s"`, "aliases": `aliases = ["shop.localhost"]`, "share": "share = false",
 		"allow": `allow = ["10.0.0.0/8"]`, "deny": `deny = ["10.0.0.0/8"]`, "max_body": `max_body = "10MB"`, "max_concurrent": "max_concurrent = 2", "balance": `balance = "least_conn"`,
 		"exact": "exact = true", "strip_prefix": "strip_prefix = true", "rewrite": `rewrite = "/v1{rest}"`, "status": "status = 301", "tls_skip_verify": "tls_skip_verify = true",
-		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`,
+		"try_files": `try_files = "public"`, "forwarded_proto": `forwarded_proto = "http"`, "public_host": "public_host = true",
 		"worktree": "worktree = false", "discover": `discover = "docker"`, "container": `container = "api"`,
 	}
 }

@@ -17,6 +17,7 @@ func settingEntries() []entry[Settings] {
 		{name: "hold", decode: func(f field, s *Settings) { s.Hold = f.nonNegative() }},
 		{name: "tls_skip_verify", decode: func(f field, s *Settings) { s.TLSSkipVerify = f.boolean() }},
 		{name: "forwarded_proto", decode: func(f field, s *Settings) { s.ForwardedProto = decodeForwardedProto(f) }},
+		{name: "public_host", decode: func(f field, s *Settings) { s.PublicHost = f.boolean() }},
 		{name: "cors", null: true, decode: func(f field, s *Settings) { s.CORS = unlessOff(f, &CORS{Off: true, Range: f.at()}, decodeCORS) }},
 		{name: "basic_auth", null: true, decode: func(f field, s *Settings) { s.BasicAuth = unlessOff(f, &BasicAuth{Off: true}, decodeBasicAuth) }},
 		{name: "allow", null: true, decode: func(f field, s *Settings) { s.Allow = decodeRanges(f) }},

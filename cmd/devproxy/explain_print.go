@@ -151,6 +151,9 @@ func (t *rows) upstream(a *answering) {
 	t.members("fallback", a.Fallback)
 	t.add("timeout", a.Timeout)
 	t.add("forwarded_proto", a.Proto)
+	if a.Public {
+		t.add("public_host", "true", "visitors of a share: Host, Origin and the like with the public names")
+	}
 	t.add("hold", a.Hold)
 }
 

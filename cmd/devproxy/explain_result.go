@@ -72,6 +72,7 @@ type answering struct {
 	Timeout  string    `json:"timeout,omitempty"`         // upstream: "30s"
 	Hold     string    `json:"hold,omitempty"`            // upstream: "10s"
 	Proto    string    `json:"forwarded_proto,omitempty"` // upstream that sees another scheme than its clients: "http"
+	Public   bool      `json:"public_host,omitempty"`     // upstream that gets a visitor's public names
 	TryFiles *tried    `json:"try_files,omitempty"`       // upstream: a file that comes first
 	Dir      string    `json:"dir,omitempty"`             // files
 	Path     string    `json:"path,omitempty"`            // files: within dir
@@ -183,6 +184,7 @@ func (x *explanation) answer(m plan.Match, v *visit) {
 		if r.ForwardedHTTP {
 			x.Answer.Proto = string(hcl.ForwardedHTTP)
 		}
+		x.Answer.Public = r.PublicHost
 		if r.Timeout > 0 {
 			x.Answer.Timeout = r.Timeout.String()
 		}

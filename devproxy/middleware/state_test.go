@@ -52,6 +52,7 @@ func TestSavesAndTheCache(t *testing.T) {
 		"a small cache":      {func(r *plan.Route) { put(r, plan.Cache{Size: 100}) }, false},
 		"another upstream":   {func(r *plan.Route) { r.Answer = &plan.Upstream{Key: "b"} }, false},
 		"forwarded_proto":    {func(r *plan.Route) { r.ForwardedHTTP = true }, false},
+		"public_host":        {func(r *plan.Route) { r.PublicHost = true }, false},
 		"strip_prefix":       {func(r *plan.Route) { r.StripPrefix = true }, false},
 		"rewrite":            {func(r *plan.Route) { r.Rewrite = "/x" }, false},
 		"request headers":    {func(r *plan.Route) { r.RequestHeaders = header }, false},

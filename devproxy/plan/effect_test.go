@@ -231,6 +231,7 @@ func TestEverySink(t *testing.T) {
 		"hold":             forwarding("hold = \"${strlen(" + secret + ")}s\""),
 		"tls_skip_verify":  forwarding("tls_skip_verify = " + secret + " == \"a\""),
 		"forwarded_proto":  forwarding("forwarded_proto = " + secret + " == \"a\" ? \"http\" : \"https\""),
+		"public_host":      forwarding("public_host = " + secret + " == \"a\""),
 		"cors":             inHost("cors = [\"https://${env(\"SECRET\")}.example\"]"),
 		"basic_auth":       inHost("basic_auth = { (" + secret + ") = env(\"HASH\") }"),
 		"allow":            inHost("allow = [\"10.0.0.${strlen(" + secret + ")}\"]"),

@@ -41,6 +41,9 @@ type Route struct {
 	// ForwardedHTTP tells the upstream that its clients use plain HTTP. False tells
 	// it the scheme that they use.
 	ForwardedHTTP bool
+	// PublicHost tells the upstream the public names of a share, in the requests of
+	// its visitors. False tells it the local ones.
+	PublicHost bool
 
 	Timeout time.Duration // to the first response byte; 0 means none
 	Hold    time.Duration // for a refusing upstream; 0 means none
@@ -134,6 +137,7 @@ func (r *Route) forwarding() []namedSetting {
 		{name: "request_headers", text: headerText(r.RequestHeaders), value: r.RequestHeaders},
 		{name: "response_headers", text: headerText(r.ResponseHeaders), value: r.ResponseHeaders},
 		{name: "forwarded_proto", text: string(proto)},
+		{name: "public_host", text: onlyTrue(r.PublicHost)},
 	}
 }
 
@@ -224,7 +228,7 @@ func compareRoutes(routes []*Route) {
 			answer = r.ID
 		}
 		r.effect = number(effects, asText(r.guard, path, fmt.Sprintf("%T", r.Answer), answer, around,
-			r.TryFiles, r.StripPrefix, r.Rewrite, r.ForwardedHTTP, r.RequestHeaders, r.ResponseHeaders))
+			r.TryFiles, r.StripPrefix, r.Rewrite, r.ForwardedHTTP, r.PublicHost, r.RequestHeaders, r.ResponseHeaders))
 	}
 }
 
@@ -256,6 +260,7 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 	r := &Route{
 		Host: host, Path: w.Path, Exact: w.Exact, Match: conditions(w.Match),
 		StripPrefix: w.StripPrefix, Rewrite: w.Rewrite, ForwardedHTTP: s.ForwardedProto == hcl.ForwardedHTTP,
+		PublicHost:      s.PublicHost != nil && *s.PublicHost,
 		ResponseHeaders: headers(s.ResponseHeaders),
 		Hold:            DefaultHold,
 		Source:          b.source(*at),
@@ -301,6 +306,7 @@ func inherit(host, route *hcl.Settings) hcl.Settings {
 	s.Timeout = cmp.Or(route.Timeout, service.Timeout, host.Timeout)
 	s.TLSSkipVerify = cmp.Or(route.TLSSkipVerify, service.TLSSkipVerify, host.TLSSkipVerify)
 	s.ForwardedProto = cmp.Or(route.ForwardedProto, service.ForwardedProto, host.ForwardedProto)
+	s.PublicHost = cmp.Or(route.PublicHost, host.PublicHost)
 	s.RequestHeaders = merge(host.RequestHeaders, route.RequestHeaders)
 	s.ResponseHeaders = merge(host.ResponseHeaders, route.ResponseHeaders)
 	s.RequestFlows = mergeFlows(host.RequestFlows, route.RequestHeaders, route.RequestFlows)

@@ -442,6 +442,7 @@ var sinks = map[string]sink{
 	"hold":            {why: "a time"},
 	"max_body":        {why: "a size"},
 	"max_concurrent":  {why: "a number"},
+	"public_host":     {why: "true or false"},
 	"rate_limit":      {why: "a rate"},
 	"ready":           {why: "a path, a status or a text that devproxy looks for"},
 	"restart":         {why: "one of two words"},

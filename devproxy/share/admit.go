@@ -156,6 +156,16 @@ func (q *request) inward() *http.Request {
 	return in
 }
 
+// PublicRequest returns a request that Admit has made local with the public names again:
+// in Host, and in Origin, Referer and the like. in is not changed.
+func (s *Share) PublicRequest(in *http.Request, v Visitor) *http.Request {
+	n := &s.seenBy(v).names
+	r := in.WithContext(in.Context())
+	r.Header, r.Host = in.Header.Clone(), v.Host
+	urlfield.Request(r.Header, n.publicReference, n.publicReference)
+	return r
+}
+
 // inwardTarget makes the target origin-form (RFC 9112 section 3.2.1), since in.Host
 // has the host, removes the link's secret, and makes URLs in the query local
 // (redirect_uri=…).

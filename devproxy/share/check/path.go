@@ -136,7 +136,7 @@ func (r *run) path(ctx context.Context, h host) {
 	}{
 		{"WebSocket", r.socket, "let what is in front of the relay pass \"Connection: Upgrade\" on"},
 		{"stream", r.stream, "turn off response buffering in what is in front of the relay"},
-		{"upload", r.upload, "raise the limit for bodies in the relay and in what stands before it"},
+		{"upload", r.upload, "raise the limit for bodies in the relay and in what is in front of it"},
 		{"redirect", r.redirect, "devproxy logs"},
 		{"cookie", r.cookie, "let what is in front of the relay pass cookies on"},
 		{"preflight", r.preflight, "let what is in front of the relay pass OPTIONS requests on"},

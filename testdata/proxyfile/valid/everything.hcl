@@ -20,6 +20,7 @@ host "shop.localhost" {
   hold             = "0s"
   tls_skip_verify  = true
   forwarded_proto  = "http"
+  public_host      = true
   request_headers  = local.headers
   response_headers = { Server = null, X-Number = 1, X-Bool = true }
 
