@@ -169,7 +169,7 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request, match plan.Ma
 	}
 	sent := r
 	if v := x.visit; v != nil && match.Route.PublicHost {
-		sent = v.share.PublicRequest(r, v.visitor)
+		sent = v.share.PublicRequest(r, v.asked, v.visitor)
 	}
 	target := match.Target(rawPath(r))
 	report := &forward.Report{}

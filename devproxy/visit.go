@@ -27,6 +27,8 @@ type visit struct {
 	// host is the local authority that was meant, and target the path and query
 	// without the link's secret; empty until the visitor was admitted.
 	host, target string
+	// asked is the request as it came; nil until the visitor was admitted.
+	asked *http.Request
 	// hops are the instances of devproxy that the request has passed through.
 	hops []string
 	// request and response are what the share makes of them; nil until the visitor was
@@ -84,6 +86,7 @@ func (x *exchange) serveVisitor(r *http.Request) error {
 		return nil
 	}
 	x.visit.host, x.visit.target, x.visit.hops = in.Host, in.RequestURI, r.Header[field.Hop]
+	x.visit.asked = r
 	x.visit.publish(x, r) // only now, since the gate's own responses are public already
 	if in.URL.Path == statePath {
 		return x.serveState(in)

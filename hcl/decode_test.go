@@ -113,6 +113,7 @@ func TestSettings(t *testing.T) {
 			Settings{Respond: &Respond{Status: 204}, Timeout: ptr(90 * time.Second), Hold: ptr(time.Duration(0)), TLSSkipVerify: ptr(false)}},
 		{"respond = 204\nforwarded_proto = \"http\"", Settings{Respond: &Respond{Status: 204}, ForwardedProto: ForwardedHTTP}},
 		{"respond = 204\nforwarded_proto = \"https\"", Settings{Respond: &Respond{Status: 204}, ForwardedProto: ForwardedHTTPS}},
+		{"respond = 204\npublic_host = true", Settings{Respond: &Respond{Status: 204}, PublicHost: ptr(true)}},
 		{"respond = 204\nforwarded_proto = null", Settings{Respond: &Respond{Status: 204}}},
 		{"respond = 204\nrequest_headers = { x-a = 1, X-B = null, X-C = true, X-D = \"\" }\nresponse_headers = {}", Settings{
 			Respond:         &Respond{Status: 204},

@@ -90,7 +90,8 @@ func responseHeader(to, from http.Header, route *plan.Route) {
 // setForwarded tells the upstream about the client, in X-Forwarded-* and in the
 // field of RFC 7239.
 //
-// Only field.PublicHost has the public host of a share. Dev servers check or compare
+// Only field.PublicHost has the public host of a share, unless the route has public_host:
+// then in is public. Dev servers check or compare
 // the other fields: Rails blocks a host that it does not know, Next refuses a server
 // action whose Origin is another, and rack-protection reads Forwarded first. In a
 // share Host and Origin are local, and so are these; absolute URLs made from them

@@ -156,13 +156,17 @@ func (q *request) inward() *http.Request {
 	return in
 }
 
-// PublicRequest returns a request that Admit has made local with the public names again:
-// in Host, and in Origin, Referer and the like. in is not changed.
-func (s *Share) PublicRequest(in *http.Request, v Visitor) *http.Request {
+// PublicRequest returns in, which Admit has made of asked, with the public names: in Host,
+// in Origin, Referer and the like, and with the query as it came, but for the secret. in
+// is not changed.
+func (s *Share) PublicRequest(in, asked *http.Request, v Visitor) *http.Request {
 	n := &s.seenBy(v).names
 	r := in.WithContext(in.Context())
 	r.Header, r.Host = in.Header.Clone(), v.Host
 	urlfield.Request(r.Header, n.publicReference, n.publicReference)
+	target := *in.URL
+	target.RawQuery = s.secret.without(asked.URL.RawQuery)
+	r.URL = &target
 	return r
 }
 
@@ -172,9 +176,7 @@ func (s *Share) PublicRequest(in *http.Request, v Visitor) *http.Request {
 func (q *request) inwardTarget(in *http.Request) {
 	target := *q.r.URL
 	target.Scheme, target.Host, target.User = "", "", nil
-	target.RawQuery, _ = q.share.secret.cut(target.RawQuery)
-	target.RawQuery = q.share.secret.hide(target.RawQuery)
-	target.RawQuery = q.share.names.inwardTexts().String(target.RawQuery)
+	target.RawQuery = q.share.names.inwardTexts().String(q.share.secret.without(target.RawQuery))
 	in.URL = &target
 	in.RequestURI = q.path
 	if target.RawQuery != "" || target.ForceQuery {

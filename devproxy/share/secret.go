@@ -49,6 +49,12 @@ func (s *linkSecret) cut(rawQuery string) (rest string, found bool) {
 	return strings.Join(kept, "&"), len(kept) < len(pairs)
 }
 
+// without returns a raw query without the secret, in any place and spelling.
+func (s *linkSecret) without(rawQuery string) string {
+	rest, _ := s.cut(rawQuery)
+	return s.hide(rest)
+}
+
 // is reports whether a pair of a query is the secret, however name and value are
 // percent-encoded. A wrong escape makes either empty.
 func (s *linkSecret) is(pair string) bool {
