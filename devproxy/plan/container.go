@@ -85,6 +85,9 @@ func (b *builder) containers(c *hcl.Container, all []Container, authority string
 			continue
 		}
 		addr, problem, help := one.Reach(c.Port)
+		if problem == "" && b.env.isOwn(addr) {
+			problem, help = one.Name+" leads to "+addr+", where devproxy itself listens", "set the label devproxy.port to the port of its server"
+		}
 		if problem != "" {
 			if why == "" {
 				why, fix = problem, help

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,6 +112,9 @@ func TestAbsentContainers(t *testing.T) {
 	if len(keys) != 6 {
 		t.Errorf("%d keys for 6 states", len(keys))
 	}
+	itself := Env{Bound: []netip.AddrPort{netip.MustParseAddrPort("172.18.0.2:8080")}, Containers: &Containers{All: []Container{running("api", 1)}}}
+	checkAnswers(t, "devproxy itself", withEnv(t, serviceOfContainers, nil, itself),
+		"shop.localhost/ container api container api can't be reached: shop-api-1 leads to 172.18.0.2:8080, where devproxy itself listens")
 	p := withEnv(t, serviceOfContainers, nil, Env{Containers: &Containers{Problem: "nothing listens on /run/docker.sock", Fix: "start it"}})
 	if g := p.routes()[0].Answer.(*Upstream).Group; g.Absent != "container api is not known: nothing listens on /run/docker.sock" || g.Fix != "start it" {
 		t.Errorf("without an engine: %+v", g)

@@ -303,17 +303,16 @@ func withoutPort(authority string) string {
 
 // findLoop reports a member that is one of devproxy's own listeners.
 func (b *builder) findLoop(written hcl.Member, m Member) {
-	for _, addr := range m.Addrs {
-		to, err := netip.ParseAddrPort(addr)
-		if err != nil {
-			continue // a name, or the path of a unix socket
-		}
-		own := func(bound netip.AddrPort) bool {
-			return to.Port() == bound.Port() && (to.Addr() == bound.Addr().Unmap() || to.Addr().IsLoopback() && bound.Addr().IsUnspecified())
-		}
-		if slices.ContainsFunc(b.env.Bound, own) {
-			b.errorf(written.Range, "write the port that your dev server listens on", "upstream %s is devproxy itself", written.Text)
-			return
-		}
+	if slices.ContainsFunc(m.Addrs, b.env.isOwn) {
+		b.errorf(written.Range, "write the port that your dev server listens on", "upstream %s is devproxy itself", written.Text)
 	}
+}
+
+// isOwn reports whether devproxy itself listens on addr. It is false for a name, and for
+// the path of a unix socket.
+func (e Env) isOwn(addr string) bool {
+	to, err := netip.ParseAddrPort(addr)
+	return err == nil && slices.ContainsFunc(e.Bound, func(bound netip.AddrPort) bool {
+		return to.Port() == bound.Port() && (to.Addr() == bound.Addr().Unmap() || to.Addr().IsLoopback() && bound.Addr().IsUnspecified())
+	})
 }
