@@ -187,6 +187,8 @@ func TestLabelsAreUntrusted(t *testing.T) {
 		{"a\x1b[2J.shop.localhost", "", "", `container shop-api-1: label devproxy.host: "a\x1b[2j.shop.localhost" is not a valid name`},
 		{"api.shop.localhost", "/a\nb", "", `container shop-api-1: label devproxy.path: a path can't contain control characters`},
 		{"api.shop.localhost", "/*", "", `container shop-api-1: label devproxy.path: "*" is not allowed`},
+		{"api.shop.localhost", "/\u202ex", "", `container shop-api-1: label devproxy.path: "/\u202ex" has characters that can't be seen or look like others`},
+		{"api.shop.localhost", strings.Repeat("/abc", 50), "", "container shop-api-1: label devproxy.path: \"" + strings.Repeat("/abc", 15) + "…\" is longer than 100 characters"},
 		{"", "/api", "", "container shop-api-1: label devproxy.path: it needs devproxy.host"},
 		{"api.shop.localhost", "", "22; rm", `container shop-api-1: label devproxy.port: "22; rm" is not a port`},
 		{"api.shop.localhost", "", "0", `container shop-api-1: label devproxy.port: 0 is not a port`},

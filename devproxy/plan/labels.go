@@ -139,8 +139,14 @@ func (c *Container) label(file *hcl.File, taken map[string]string) (key labelKey
 	}
 	path, problem := "/", ""
 	if c.Path != "" {
-		if path, problem = hcl.CheckPath(c.Path); problem != "" || len(c.Path) > maxLabelPath {
-			return wrong(LabelPath, "%s", cmp.Or(problem, "it is too long"))
+		path, problem = hcl.CheckPath(c.Path)
+		switch {
+		case problem != "":
+			return wrong(LabelPath, "%s", problem)
+		case len(path) > maxLabelPath:
+			return wrong(LabelPath, "%s is longer than %d characters", shortLabel(path), maxLabelPath)
+		case hcl.Legible(path) != path:
+			return wrong(LabelPath, "%s has characters that can't be seen or look like others", shortLabel(path))
 		}
 	}
 	if _, problem := c.labelledPort(); problem != "" {
@@ -155,8 +161,8 @@ func (c *Container) label(file *hcl.File, taken map[string]string) (key labelKey
 	return labelKey{name, path}, ""
 }
 
-// maxLabelPath bounds the path of a label.
-const maxLabelPath = 1024
+// maxLabelPath bounds the path of a label. The banner has it in a column.
+const maxLabelPath = 100
 
 // labelledPort returns the port that a label names; 0 without one, or what is wrong
 // with it.
