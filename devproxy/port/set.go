@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
 // The limits of what clients on this machine can make devproxy hold. A connection takes
@@ -189,7 +190,7 @@ func (k *socket) listen() bool {
 	var serve []func()
 	problem, fix := "", ""
 	if p.Network == plan.UDP {
-		bound, serve, problem, fix = k.bindUDP(p.Addrs)
+		bound, serve, problem = k.bindUDP(p.Addrs)
 	} else {
 		bound, serve, problem, fix = k.bindTCP(p.Addrs)
 	}
@@ -221,11 +222,30 @@ func (k *socket) retry() {
 		case <-k.ctx.Done():
 			return
 		case <-ticker.C:
-			if k.listen() {
+			if !k.stillTaken() && k.listen() {
 				return
 			}
 		}
 	}
+}
+
+// stillTaken reports whether another program still has an address. To find out which one
+// it is takes much longer, and is done once.
+func (k *socket) stillTaken() bool {
+	p := k.port.Load()
+	if p.Network == plan.UDP {
+		return false // who has it is not looked for
+	}
+	for _, addr := range p.Addrs {
+		listener, err := net.Listen("tcp", addr.String())
+		if err == nil {
+			_ = listener.Close()
+		}
+		if neterror.Taken(err) {
+			return true
+		}
+	}
+	return false
 }
 
 // use replaces the port, whose key is the same. Flows, which may never end, begin again

@@ -123,6 +123,18 @@ func readText(t *testing.T, c net.Conn, n int) string {
 	return string(text)
 }
 
+// readOnce connects and reads. The connection may be reset before the connect returns.
+func readOnce(p *plan.Port) error {
+	c, err := net.Dial("tcp", p.Listen())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	_, err = c.Read(make([]byte, 1))
+	return err
+}
+
 // TestHalfClose: the server answers after the client has ended its direction, and all
 // bytes arrive as they are.
 func TestHalfClose(t *testing.T) {
@@ -226,7 +238,7 @@ func TestHold(t *testing.T) {
 	gone.Hold = 0
 	gone.Members = []plan.Member{{Network: "tcp", Addrs: []string{fmt.Sprintf("127.0.0.1:%d", freePort(t))}}}
 	set.Apply([]*plan.Port{&gone})
-	if _, err := dial(t, p.Addrs[0].Port()).Read(make([]byte, 1)); !neterror.Broken(err) {
+	if err := readOnce(p); !neterror.Broken(err) {
 		t.Errorf("nothing listens: %v", err)
 	}
 	state := <-states
@@ -307,23 +319,13 @@ func TestLimit(t *testing.T) {
 	set, _ := newSet(t, Options{})
 	p := testPort(plan.TCP, freePort(t), upstream(t, sayName("one")))
 	set.Apply([]*plan.Port{p})
-	read := func() error {
-		c, err := net.Dial("tcp", p.Listen())
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(patience))
-		_, err = c.Read(make([]byte, 1))
-		return err
-	}
 	set.sockets[0].open.Store(MaxConns)
-	if err := read(); !neterror.Broken(err) {
+	if err := readOnce(p); !neterror.Broken(err) {
 		t.Errorf("above the limit of a block: %v", err)
 	}
 	set.sockets[0].open.Store(0)
 	set.conns.Store(maxAllConns)
-	if err := read(); !neterror.Broken(err) {
+	if err := readOnce(p); !neterror.Broken(err) {
 		t.Errorf("above the limit of all: %v", err)
 	}
 	set.conns.Store(0)

@@ -23,7 +23,7 @@ const (
 )
 
 // bindUDP listens on addrs. Without a problem, serve are the loops that read.
-func (k *socket) bindUDP(addrs []netip.AddrPort) (bound []closer, serve []func(), problem, fix string) {
+func (k *socket) bindUDP(addrs []netip.AddrPort) (bound []closer, serve []func(), problem string) {
 	flows := &flows{socket: k, byClient: map[netip.AddrPort]*flow{}}
 	k.mu.Lock()
 	k.moved = flows.endAll
@@ -42,12 +42,12 @@ func (k *socket) bindUDP(addrs []netip.AddrPort) (bound []closer, serve []func()
 			case neterror.Forbidden(err):
 				text = "cannot listen on " + addr.String() + " (UDP): this machine does not allow it"
 			}
-			return nil, nil, text, ""
+			return nil, nil, text
 		}
 		bound = append(bound, socket)
 		serve = append(serve, func() { flows.read(socket) })
 	}
-	return bound, serve, "", ""
+	return bound, serve, ""
 }
 
 // flows are the flows of one socket: a flow for each client.
