@@ -161,6 +161,8 @@ type socket struct {
 	stop context.CancelFunc
 	port atomic.Pointer[plan.Port]
 	open atomic.Int64 // connections or flows
+	// proven is true once a connection to the upstream has stayed open, until one is refused.
+	proven atomic.Bool
 
 	mu      sync.Mutex
 	bound   []closer // empty until it is listened on
@@ -254,6 +256,7 @@ func (k *socket) use(p *plan.Port) {
 	if was := k.port.Swap(p); reflect.DeepEqual(was.Members, p.Members) {
 		return
 	}
+	k.proven.Store(false)
 	k.mu.Lock()
 	k.refusal = ""
 	moved := k.moved

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -96,7 +97,7 @@ type conn interface {
 func (k *socket) serve(client conn) {
 	ctx, cancel := context.WithCancel(k.set.ctx)
 	defer cancel()
-	server, err := k.connect(ctx)
+	server, ahead, err := k.connect(ctx)
 	k.noteUpstream(err)
 	if err != nil {
 		reset(client)
@@ -107,6 +108,10 @@ func (k *socket) serve(client conn) {
 		_ = server.Close()
 	})
 	defer stop()
+	if _, err := client.Write(ahead); err != nil {
+		reset(server)
+		return
+	}
 	join(client, server)
 }
 
@@ -150,16 +155,44 @@ const (
 )
 
 // connect connects to the upstream. While that refuses, it tries again until Hold is over.
-// It uses the port of the moment: a save may correct it.
-func (k *socket) connect(ctx context.Context) (conn, error) {
+// It uses the port of the moment: a save may correct it. ahead are bytes that the server
+// has sent already.
+func (k *socket) connect(ctx context.Context) (server conn, ahead []byte, err error) {
 	start := time.Now()
 	for wait := probeFirst; ; wait = min(2*wait, probeLast) {
 		p := k.port.Load()
-		server, err := k.dial(ctx, p)
+		server, err = k.dial(ctx, p)
+		if err == nil && !k.proven.Load() {
+			ahead, err = stayOpen(ctx, server)
+		}
+		k.proven.Store(err == nil)
 		if err == nil || !refused(err) || time.Since(start)+wait > p.Hold || !pause(ctx, wait) {
-			return server, err
+			return server, ahead, err
 		}
 	}
+}
+
+// acceptTime is how long a connection must stay open if none has before.
+const acceptTime = 20 * time.Millisecond
+
+// stayOpen returns an error for a connection that the other end closes at once, without a
+// byte: a port forwarder (docker-proxy, ssh -L) does that for a server that is not there
+// yet. Nothing was sent on it, so another can take its place. It returns the first byte of
+// a server that speaks first.
+func stayOpen(ctx context.Context, c conn) (ahead []byte, err error) {
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	_ = c.SetReadDeadline(time.Now().Add(acceptTime))
+	first := make([]byte, 1)
+	n, err := c.Read(first)
+	switch {
+	case n > 0 || errors.Is(err, os.ErrDeadlineExceeded):
+		return first[:n], c.SetReadDeadline(time.Time{})
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	reset(c)
+	return nil, &absentError{c.RemoteAddr().String() + " closes every connection at once: what it forwards to is not running yet"}
 }
 
 // refused reports whether nothing accepts yet: no port, no socket, or a service that is not
@@ -243,8 +276,8 @@ func checkLinks(m plan.Member) error {
 	return errLinkChanged
 }
 
-// absentError is the error of a connection to containers of which none can be connected
-// to. It counts as a refusal.
+// absentError is the error of a connection to what can't be connected to yet: containers
+// that are not running, or what is behind a port forwarder. It counts as a refusal.
 type absentError struct{ text string }
 
 func (e *absentError) Error() string { return e.text }

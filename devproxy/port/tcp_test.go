@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,6 +251,33 @@ func TestHold(t *testing.T) {
 	if state := set.States()[0]; state.Refusal != "" || state.Problem != "" {
 		t.Errorf("the state after it works is %+v", state)
 	}
+}
+
+// TestForwarder: a connection waits while what accepts it is a port forwarder without a
+// server, and gets what the server says first.
+func TestForwarder(t *testing.T) {
+	set, _ := newSet(t, Options{})
+	var tries atomic.Int64
+	p := testPort(plan.TCP, freePort(t), upstream(t, func(c *net.TCPConn) {
+		if tries.Add(1) > 3 {
+			sayName("late")(c)
+		}
+	}))
+	set.Apply([]*plan.Port{p})
+	if got := readText(t, dial(t, p.Addrs[0].Port()), 4); got != "late" || tries.Load() < 4 {
+		t.Errorf("read %q after %d connections", got, tries.Load())
+	}
+	// Without one, it says so.
+	tries.Store(-1 << 40)
+	gone := *p
+	gone.Hold = 0
+	set.sockets[0].proven.Store(false)
+	set.Apply([]*plan.Port{&gone})
+	if err := readOnce(p); !neterror.Broken(err) {
+		t.Errorf("nothing is behind the forwarder: %v", err)
+	}
+	want := p.Members[0].Addrs[0] + " closes every connection at once: what it forwards to is not running yet"
+	waitFor(t, "the reason is said", func() bool { return set.States()[0].Refusal == want })
 }
 
 // TestApply: a save changes where new connections go, and closes none.
