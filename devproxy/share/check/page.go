@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/devproxy/devproxy/devproxy/control"
 )
 
@@ -40,7 +42,7 @@ func (r *run) page(ctx context.Context, h host, hosts []host) {
 	if p.status >= http.StatusBadRequest {
 		return
 	}
-	r.localURLs(h, p, hosts)
+	r.localURLs(p, hosts)
 	r.cookies(ctx, h, p, hosts)
 	r.hotReload(ctx, h, p)
 }
@@ -145,7 +147,7 @@ var localURL = regexp.MustCompile(`(?i)\b(?:https?|wss?):\\?/\\?/((?:[a-z0-9_-]+
 const maxLocal = 5
 
 // localURLs names the URLs of a page that visitors cannot reach.
-func (r *run) localURLs(h host, p opened, hosts []host) {
+func (r *run) localURLs(p opened, hosts []host) {
 	var seen []string
 	for _, m := range localURL.FindAllStringSubmatch(p.body, -1) {
 		authority := strings.ToLower(m[1] + m[2])
@@ -275,5 +277,9 @@ func (r *run) hotSocket(ctx context.Context, h host, path, query, protocol strin
 	if query != "" {
 		at += "?" + query
 	}
-	return r.visitor.upgrade(ctx, at, h.url.String(), protocol)
+	conn, status, err := r.visitor.socket(ctx, at, protocol, http.Header{"Origin": {h.url.String()}})
+	if err == nil {
+		_ = conn.Close(websocket.StatusNormalClosure, "") // it has opened
+	}
+	return status, err
 }

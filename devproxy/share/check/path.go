@@ -26,28 +26,39 @@ import (
 const maxSkew = time.Minute
 
 // probeError is the answer of something between this machine and devproxy to a probe.
-type probeError struct{ status int }
+type probeError struct {
+	status int
+	server string // as it calls itself
+}
 
 func (e *probeError) Error() string {
-	return fmt.Sprintf("answered by the relay or something before it: %d %s", e.status, http.StatusText(e.status))
+	text := fmt.Sprintf("answered by the relay or something in front of it: %d %s", e.status, http.StatusText(e.status))
+	if e.server != "" {
+		text += fmt.Sprintf(" (server %q)", e.server)
+	}
+	return text
+}
+
+// answeredBy returns the error of an answer that is not devproxy's.
+func answeredBy(res *http.Response) *probeError {
+	return &probeError{res.StatusCode, res.Header.Get("Server")}
 }
 
 // probe sends a probe and reads its answer.
-func (r *run) probe(ctx context.Context, method, address string, body io.Reader) (control.Probe, *http.Response, error) {
-	var answer control.Probe
+func (r *run) probe(ctx context.Context, method, address string, body io.Reader) (answer control.Probe, err error) {
 	res, err := r.visitor.do(ctx, method, address, body, true)
 	if err != nil {
-		return answer, nil, err
+		return answer, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxPage))
 	if err != nil {
-		return answer, res, err
+		return answer, err
 	}
 	if res.StatusCode != http.StatusOK || json.Unmarshal(text, &answer) != nil || answer.Local == "" {
-		return answer, res, &probeError{res.StatusCode}
+		return answer, answeredBy(res)
 	}
-	return answer, res, nil
+	return answer, nil
 }
 
 // reached checks that a request to each host arrives at devproxy, and returns those
@@ -57,11 +68,11 @@ func (r *run) reached(ctx context.Context, hosts []host) (reached []host) {
 		ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 		r.about = h.local
 		started := time.Now()
-		answer, res, err := r.probe(ctx, http.MethodGet, h.at("request"), nil)
+		answer, err := r.probe(ctx, http.MethodGet, h.at("request"), nil)
 		took := rounded(time.Since(started))
 		cancel()
 		if err != nil {
-			r.notReached(h, res, err)
+			r.notReached(h, err)
 			continue
 		}
 		r.fine("request", "a request arrives as %s, in %s", answer.Local, took)
@@ -74,7 +85,7 @@ func (r *run) reached(ctx context.Context, hosts []host) (reached []host) {
 	return reached
 }
 
-func (r *run) notReached(h host, res *http.Response, err error) {
+func (r *run) notReached(h host, err error) {
 	const look = "devproxy status, which says whether the link is connected"
 	answered, ok := errors.AsType[*probeError](err)
 	switch {
@@ -89,16 +100,8 @@ func (r *run) notReached(h host, res *http.Response, err error) {
 	case answered.status == http.StatusServiceUnavailable, answered.status == http.StatusBadGateway:
 		r.fault("request", look, "agent: the relay answers %d: no devproxy is connected to it under this name", answered.status)
 	default:
-		r.fault("request", look, "relay: %s%s", err, by(res))
+		r.fault("request", look, "relay: %s", err)
 	}
-}
-
-// by names the server of an answer.
-func by(res *http.Response) string {
-	if server := res.Header.Get("Server"); server != "" {
-		return fmt.Sprintf(" (server %q)", server)
-	}
-	return ""
 }
 
 // clock compares this machine's clock with that of the relay, which dates the answers
@@ -174,13 +177,11 @@ func (r *run) why(err error) string {
 // socket opens a WebSocket and sends a message there and back.
 func (r *run) socket(ctx context.Context, h host) (string, error) {
 	started := time.Now()
-	conn, res, err := websocket.Dial(ctx, h.at("socket"), &websocket.DialOptions{
-		HTTPClient: r.visitor.http, HTTPHeader: http.Header{"Authorization": {"Bearer " + r.visitor.token}},
-	})
+	conn, status, err := r.visitor.socket(ctx, h.at("socket"), "", http.Header{"Authorization": {"Bearer " + r.visitor.token}})
+	if err != nil && status != 0 && status != http.StatusSwitchingProtocols {
+		return "", &probeError{status: status}
+	}
 	if err != nil {
-		if res != nil && res.StatusCode != http.StatusSwitchingProtocols {
-			return "", &probeError{res.StatusCode}
-		}
 		return "", err
 	}
 	defer func() { _ = conn.CloseNow() }()
@@ -208,7 +209,7 @@ func (r *run) stream(ctx context.Context, h host) (string, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return "", &probeError{res.StatusCode}
+		return "", answeredBy(res)
 	}
 	events := bufio.NewScanner(io.LimitReader(res.Body, maxPage))
 	first, err := event(events)
@@ -216,7 +217,7 @@ func (r *run) stream(ctx context.Context, h host) (string, error) {
 	if err != nil || first != "first" {
 		return "", cmpErr(err, "the first event is missing")
 	}
-	if _, _, err := r.probe(ctx, http.MethodPost, h.at("next"), nil); err != nil {
+	if _, err := r.probe(ctx, http.MethodPost, h.at("next"), nil); err != nil {
 		return "", err
 	}
 	switch second, err := event(events); {
@@ -253,7 +254,7 @@ func (r *run) upload(ctx context.Context, h host) (string, error) {
 	size := r.Upload
 	body, hash := newBody(size), sha256.New()
 	started := time.Now()
-	answer, _, err := r.probe(ctx, http.MethodPost, h.at("upload"), io.TeeReader(body, hash))
+	answer, err := r.probe(ctx, http.MethodPost, h.at("upload"), io.TeeReader(body, hash))
 	if err != nil && errors.Is(err, context.DeadlineExceeded) && body.sent.Load() > 0 {
 		return "", fmt.Errorf("only %s of %s in %s", megabytes(body.sent.Load()), megabytes(size), uploadTimeout)
 	}
@@ -311,7 +312,7 @@ func (r *run) redirect(ctx context.Context, h host) (string, error) {
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusFound {
-		return "", &probeError{res.StatusCode}
+		return "", answeredBy(res)
 	}
 	if got, want := res.Header.Get("Location"), h.at("request"); got != want {
 		return "", fmt.Errorf("a redirect leads to %s instead of %s", got, want)
@@ -321,11 +322,11 @@ func (r *run) redirect(ctx context.Context, h host) (string, error) {
 
 // cookie has a cookie set, and looks whether it comes back.
 func (r *run) cookie(ctx context.Context, h host) (string, error) {
-	first, _, err := r.probe(ctx, http.MethodGet, h.at("cookie"), nil)
+	first, err := r.probe(ctx, http.MethodGet, h.at("cookie"), nil)
 	if err != nil {
 		return "", err
 	}
-	second, _, err := r.probe(ctx, http.MethodGet, h.at("cookie"), nil)
+	second, err := r.probe(ctx, http.MethodGet, h.at("cookie"), nil)
 	if err != nil {
 		return "", err
 	}
@@ -345,7 +346,7 @@ func (r *run) preflight(ctx context.Context, h host) (string, error) {
 	}
 	res.Body.Close()
 	if res.StatusCode != http.StatusNoContent {
-		return "", &probeError{res.StatusCode}
+		return "", answeredBy(res)
 	}
 	if got := res.Header.Get("Access-Control-Allow-Origin"); got != origin {
 		return "", fmt.Errorf("the permission is for the origin %q, not for %s", got, origin)

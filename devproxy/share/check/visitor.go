@@ -157,19 +157,16 @@ func certificateFault(err error, now time.Time) (text, fix string, ok bool) {
 
 func day(t time.Time) string { return t.Local().Format("2 January 2006") }
 
-// upgrade opens a WebSocket and closes it. status is that of an answer which refuses it.
-func (v *visitor) upgrade(ctx context.Context, address, origin, protocol string) (status int, err error) {
-	options := &websocket.DialOptions{HTTPClient: v.http, HTTPHeader: http.Header{"Origin": {origin}}}
+// socket opens a WebSocket. status is that of an answer which refuses it; 0 without one.
+func (v *visitor) socket(ctx context.Context, address, protocol string, header http.Header) (conn *websocket.Conn, status int, err error) {
+	options := &websocket.DialOptions{HTTPClient: v.http, HTTPHeader: header}
 	if protocol != "" {
 		options.Subprotocols = []string{protocol}
 	}
 	conn, res, err := websocket.Dial(ctx, address, options)
-	if err != nil {
-		if res != nil {
-			status = res.StatusCode
-		}
-		return status, err
+	if err != nil && res != nil {
+		_ = res.Body.Close() // what Dial has kept of it
+		status = res.StatusCode
 	}
-	_ = conn.Close(websocket.StatusNormalClosure, "")
-	return 0, nil
+	return conn, status, err
 }
