@@ -188,6 +188,9 @@ func TestAnUploadIsBounded(t *testing.T) {
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	res, err := s.visitors().Do(req)
+	if ctx.Err() != nil {
+		t.Error("an endless upload goes on")
+	}
 	if err != nil {
 		return // the connection was closed before all was sent
 	}

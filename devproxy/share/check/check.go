@@ -76,7 +76,7 @@ type run struct {
 func Run(ctx context.Context, s *Subject, report func(doctor.Finding)) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	r := &run{Subject: s, report: report, visitor: newVisitor(s.Roots, s.Share.Check)}
+	r := &run{Subject: s, report: report, visitor: newVisitor(s.Roots, s.Share.Check, proxyOf)}
 	defer r.visitor.close()
 	r.group = groupName
 	hosts := r.hosts(ctx)

@@ -27,9 +27,9 @@ type visitor struct {
 	proxy func(*http.Request) (*url.URL, error)
 }
 
-func newVisitor(roots *x509.CertPool, token string) *visitor {
+func newVisitor(roots *x509.CertPool, token string, proxy func(*http.Request) (*url.URL, error)) *visitor {
 	jar, _ := cookiejar.New(nil) // never fails
-	v := &visitor{roots: roots, token: token, proxy: proxyOf}
+	v := &visitor{roots: roots, token: token, proxy: proxy}
 	transport := &http.Transport{
 		Proxy: v.proxy, DialContext: dial, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: stepTimeout, ResponseHeaderTimeout: uploadTimeout, DisableCompression: true,
