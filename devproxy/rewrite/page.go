@@ -9,8 +9,11 @@ import (
 
 const (
 	// maxTag is the longest tag that is looked at, in bytes. It is held back until it
-	// is complete; browsers can do nothing with a part of a tag.
+	// is complete; browsers can do nothing with a part of a tag. Of a longer one, only
+	// the URLs are replaced.
 	maxTag = 16 << 10
+	// longTagName marks, as page.in, the inside of a tag longer than maxTag.
+	longTagName = "<"
 	// maxHeld is how much of a page is held back whose policy allows scripts by their
 	// hash, in bytes, and maxHold for how long, unless no more of it comes.
 	maxHeld = 512 << 10
@@ -37,8 +40,10 @@ type page struct {
 	// tell gets sentences for the developer.
 	tell func(string)
 
-	in      string // the element with raw content that the text is in, or "!--"
-	checked bool   // a policy may allow its content by a hash
+	in      string  // the element with raw content that the text is in, "!--", or longTagName
+	long    longTag // the tag that the text is in, if in is longTagName
+	after   string  // what in becomes after that tag
+	checked bool    // a policy may allow its content by a hash
 	hashes  hashes
 	added   additions
 	hold    bool // what is written goes to held
@@ -94,11 +99,9 @@ func (p *page) Close() error {
 
 // look writes what is complete in b, and returns the rest.
 func (p *page) look(b []byte, end bool) (rest []byte, err error) {
-	from := 0  // b[from:at] passes unchanged
-	last := -1 // the last tag that does not matter
+	from := 0 // b[from:at] passes unchanged
 	for at := 0; ; {
 		if p.in != "" {
-			last = -1
 			n, done := p.content(b[at:], end)
 			if p.checked {
 				if err := p.write(b[from:at]); err != nil {
@@ -115,35 +118,18 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 			if at += n; !done {
 				return b[at:], p.write(b[from:at])
 			}
-			p.in, p.checked = "", false
+			p.in, p.checked, p.after = p.after, false, ""
 			continue
 		}
 		n := bytes.IndexByte(b[at:], '<')
 		if n < 0 {
-			if last >= 0 && !end && len(b)-last <= maxTag && bytes.IndexByte(b[last:], '>') < 0 {
-				return b[last:], p.write(b[from:last]) // a value may go on
-			}
 			return nil, p.write(b[from:])
 		}
 		at += n
-		if c := peek(b, at+1); c != 0 && c != '!' && !mayMatter(c) {
-			if isLetter(c) {
-				last = at
-			}
+		if c := peek(b, at+1); c != 0 && c != '!' && !isLetter(c) { // an end tag, for which there is nothing to do, or no tag
 			at++
 			continue
 		}
-		if last >= 0 && bytes.IndexByte(b[last:at], '>') < 0 { // perhaps in a value
-			switch _, size := tagAt(b[last:], nil); {
-			case size < 0 && !end && len(b)-last <= maxTag:
-				return b[last:], p.write(b[from:last])
-			case size > at-last:
-				at = last + size
-				last = -1
-				continue
-			}
-		}
-		last = -1
 		name, size := p.tag(b[at:], end)
 		if size == 0 {
 			return b[at:], p.write(b[from:at])
@@ -165,24 +151,32 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 // complete, and the name of a start tag that matters.
 func (p *page) tag(b []byte, end bool) (name string, size int) {
 	switch c := peek(b, 1); {
-	case c == 0 && len(b) == 1 && !end:
-		return "", 0
-	case hasFold(b, "<!--") == yes:
-		p.in = "!--"
-		return "", len("<!--")
-	case !end && hasFold(b, "<!--") == more:
-		return "", 0
-	case !isLetter(c): // an end tag, for which there is nothing to do, or no tag
+	case !isLetter(c):
+		switch hasFold(b, "<!--") {
+		case yes:
+			p.in = "!--"
+			return "", len("<!") // "<!-->" is complete
+		case more:
+			if !end {
+				return "", 0
+			}
+		}
 		return "", 1
-	case tagName(nameOf(b)) == "":
-		// Only a value can contain the beginning of another tag.
-		if size := bytes.IndexByte(b, '>') + 1; size > 0 && bytes.IndexByte(b[1:size], '<') < 0 {
+	case !mayMatter(c) || tagName(nameOf(b)) == "":
+		// Most tags end at the first ">": those with it in a value have an open quote
+		// there.
+		size := bytes.IndexByte(b, '>') + 1
+		if size > 0 && bytes.IndexByte(b[:size], '\'') < 0 && bytes.Count(b[:size], []byte{'"'})%2 == 0 {
 			return "", size
 		}
 	}
 	name, size = tagAt(b, nil)
 	if size < 0 {
 		if end || len(b) > maxTag {
+			p.in, p.long, p.after = longTagName, longTag{}, ""
+			if isRaw(name) {
+				p.after = name
+			}
 			return "", 1
 		}
 		return "", 0
@@ -200,6 +194,9 @@ func peek(b []byte, i int) byte {
 // content returns how much of b is the content of the element p.in, and whether it
 // ends there.
 func (p *page) content(b []byte, end bool) (size int, done bool) {
+	if p.in == longTagName {
+		return p.long.pass(b)
+	}
 	closing := "</" + p.in
 	if p.in == "!--" {
 		closing = "-->"
@@ -248,7 +245,7 @@ func (p *page) element(name string, tag []byte) error {
 // withoutIntegrity returns a tag without its "integrity", if the content at its URL may
 // change.
 func (p *page) withoutIntegrity(t *attributes, url string) []byte {
-	if !t.has("integrity") || !p.own(t.get(url)) {
+	if !t.has("integrity") || strings.ContainsAny(t.raw("integrity"), `<>"'`) || !p.own(t.get(url)) {
 		return t.tag
 	}
 	for hash := range strings.FieldsSeq(t.get("integrity")) {
@@ -262,10 +259,17 @@ func (p *page) withoutIntegrity(t *attributes, url string) []byte {
 }
 
 // own reports whether a URL in a page leads to a host whose URLs are replaced. The
-// page's own host is one.
+// page's own host is one. Browsers read "\" as "/".
 func (p *page) own(text string) bool {
-	u, err := url.Parse(strings.TrimSpace(text))
-	return err == nil && (u.Scheme == "" && u.Host == "" || p.names.String(text) != text)
+	u, err := url.Parse(strings.ReplaceAll(strings.TrimSpace(text), `\`, "/"))
+	if err != nil {
+		return false
+	}
+	if u.Scheme == "" && u.Host == "" {
+		return true
+	}
+	site := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+	return p.names.String(site) != site
 }
 
 // meta writes a <meta>.
@@ -273,18 +277,15 @@ func (p *page) meta(t *attributes) error {
 	if !strings.EqualFold(strings.TrimSpace(t.get("http-equiv")), "content-security-policy") {
 		return p.write(t.tag)
 	}
-	policy := p.policy(t.get("content"))
-	tag := t.tag
-	if policy != t.get("content") {
-		tag = t.with("content", policy)
-	}
-	if p.hashes.add(policy) && (p.hold || p.since.IsZero()) {
+	was := t.get("content")
+	t.change("content", p.policy)
+	if p.hashes.add(was) && (p.hold || p.since.IsZero()) {
 		p.holdBack()
-		p.held = append(p.held, segment{text: bytes.Clone(tag), policies: true})
-		p.size += len(tag)
+		p.held = append(p.held, segment{text: bytes.Clone(t.tag), policies: true})
+		p.size += len(t.tag)
 		return nil
 	}
-	return p.write(tag)
+	return p.write(t.tag)
 }
 
 // holdBack holds back what follows.
@@ -369,9 +370,8 @@ func (p *page) send(s segment) error {
 	if s.policies {
 		t := attributes{tag: s.text}
 		tagAt(s.text, func(a attribute) { t.all = append(t.all, a) })
-		if policy := t.get("content"); p.added.policy(policy) != policy {
-			s.text = t.with("content", p.added.policy(policy))
-		}
+		t.change("content", p.added.policy)
+		s.text = t.tag
 	}
 	_, err := p.text.Write(s.text)
 	return err

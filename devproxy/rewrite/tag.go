@@ -2,7 +2,9 @@ package rewrite
 
 import (
 	"bytes"
+	"fmt"
 	"html"
+	"slices"
 	"strings"
 )
 
@@ -152,17 +154,107 @@ func (t *attributes) has(name string) bool {
 	return ok
 }
 
-// without returns the tag without an attribute.
-func (t *attributes) without(name string) []byte {
+// raw returns the value of an attribute as it is written.
+func (t *attributes) raw(name string) string {
 	a, _ := t.find(name)
-	return append(bytes.TrimRight(t.tag[:a.start:a.start], " \t\r\n\f"), t.tag[a.end:]...)
+	return string(t.tag[a.from:a.to])
 }
 
-// with returns the tag with another value of an attribute that it has.
-func (t *attributes) with(name, text string) []byte {
+// A browser may see a text where this package sees a tag: in <noscript>, in <svg>, after
+// invalid markup. So a change must not move the limits of what surrounds it: it removes
+// and adds no "<", ">" or double quote, and single quotes in pairs only.
+
+// without returns the tag without an attribute whose value has no quotes in it. The
+// attributes next to it stay apart.
+func (t *attributes) without(name string) []byte {
 	a, _ := t.find(name)
-	text = strings.NewReplacer("&", "&amp;", `"`, "&quot;", "<", "&lt;").Replace(text)
-	changed := append([]byte{}, t.tag[:a.start]...)
-	changed = append(changed, name+`="`+text+`"`...)
-	return append(changed, t.tag[a.end:]...)
+	before := t.tag[:a.start:a.start]
+	if after := peek(t.tag, a.end); isSpace(after) || after == '>' {
+		before = bytes.TrimRight(before, " \t\r\n\f")
+	}
+	return append(before, t.tag[a.end:]...)
+}
+
+// change replaces the value of an attribute by what changed makes of it. A value without
+// quotes around it, or one that such a change could not be limited to, stays as it is.
+func (t *attributes) change(name string, changed func(string) string) {
+	a, ok := t.find(name)
+	raw := t.raw(name)
+	escaped := strings.Contains(raw, "&")
+	if !ok || a.from == a.to || a.end == a.to || strings.ContainsAny(raw, `<>"`) || escaped && strings.Contains(raw, "'") {
+		return
+	}
+	was := t.get(name)
+	text := changed(was)
+	if text == was {
+		return
+	}
+	if escaped {
+		text = escape(text)
+	}
+	t.tag = slices.Concat(t.tag[:a.from], []byte(text), t.tag[a.to:])
+}
+
+// escape writes all but letters, digits and harmless punctuation as character
+// references.
+func escape(text string) string {
+	var out strings.Builder
+	for _, c := range text {
+		if c < 0x80 && (isHost(byte(c)) || strings.ContainsRune(" :/;*+=,", c)) {
+			out.WriteRune(c)
+		} else {
+			fmt.Fprintf(&out, "&#%d;", c)
+		}
+	}
+	return out.String()
+}
+
+// longTag passes a tag that is too long to be held back, piece by piece.
+type longTag struct {
+	within tagPart
+	quote  byte
+}
+
+// tagPart is a part of a tag.
+type tagPart int
+
+const (
+	inTagName tagPart = iota
+	inSpace           // between attributes
+	inName            // of an attribute, or in the space after it
+	inEquals          // before a value
+	inQuotes
+	inValue // without quotes
+)
+
+// pass returns how much of b belongs to the tag, and whether it ends there.
+func (t *longTag) pass(b []byte) (size int, done bool) {
+	for i, c := range b {
+		switch {
+		case t.within == inQuotes:
+			if c == t.quote {
+				t.within = inSpace
+			}
+		case c == '>':
+			return i + 1, true
+		case t.within == inEquals:
+			switch {
+			case c == '"' || c == '\'':
+				t.within, t.quote = inQuotes, c
+			case !isSpace(c):
+				t.within = inValue
+			}
+		case t.within == inValue || t.within == inTagName:
+			if isSpace(c) || c == '/' && t.within == inTagName {
+				t.within = inSpace
+			}
+		case c == '/':
+			t.within = inSpace
+		case t.within == inName && c == '=':
+			t.within = inEquals
+		case !isSpace(c):
+			t.within = inName
+		}
+	}
+	return len(b), false
 }

@@ -1,0 +1,46 @@
+package rewrite
+
+import (
+	"strings"
+	"testing"
+)
+
+// Text that a stranger has written on a shared site must not move the limits of values and
+// elements when the page is changed, also where browsers read the page in another way.
+func TestPageHoldsHostileText(t *testing.T) {
+	const meta = `<meta http-equiv=content-security-policy content='connect-src shop.localhost:8443 `
+	const public = `<meta http-equiv=content-security-policy content='connect-src shop-k3.t.example.com `
+	long := strings.Repeat("x", maxTag+1)
+	for _, test := range []struct{ name, page, want string }{
+		{"the attribute before stays apart", `<script src=/a.js integrity="sha384-x"defer>`, `<script src=/a.js defer>`},
+		{"a slash stays apart", `<link href=a.css integrity="sha384-x"/>`, `<link href=a.css />`},
+		{"in a long value", `<div title="` + long + meta + `&quot;'><script src=/a integrity=x>"><script src=/a integrity=x>`,
+			`<div title="` + long + meta + `&quot;'><script src=/a integrity=x>"><script src=/a>`},
+		{"in a long value without quotes", `<div title=` + long + `"><script src=/a integrity=x>`, `<div title=` + long + `"><script src=/a>`},
+		{"after a long value", `<div title='` + long + `>' a = "<script src=/a integrity=x>" / ="><script src=/a integrity=x>`,
+			`<div title='` + long + `>' a = "<script src=/a integrity=x>" / ="><script src=/a>`},
+		{"after a long script tag", `<script title="` + long + `">"<script src=/a integrity=x>"</script><script src=/a integrity=x>`,
+			`<script title="` + long + `">"<script src=/a integrity=x>"</script><script src=/a>`},
+		{"after a tag in a value", `<div title="<b> <script src=/a integrity=x>">`, `<div title="<b> <script src=/a integrity=x>">`},
+		{"after a tag in a value of single quotes", `<div title='<b> <i> <script src=/a integrity=x>'>`, `<div title='<b> <i> <script src=/a integrity=x>'>`},
+		{"a quote in a policy", `<svg><style><a title="</style>` + meta + `&quot;onclick=x'>">`, `<svg><style><a title="</style>` + public + `&#34;onclick=x'>">`},
+		{"the ends of elements in a policy", meta + `&lt;/title>&lt;script>'>`, meta + `&lt;/title>&lt;script>'>`},
+		{"other values in a policy", `<svg><style><a title="</style>` + meta + `"><a title="'>">`, `<svg><style><a title="</style>` + meta + `"><a title="'>">`},
+		{"other values in an integrity", `<svg><style><a title="</style><script src=/a integrity='">it's`, `<svg><style><a title="</style><script src=/a integrity='">it's`},
+		{"an empty comment", `<!--><script src=/a integrity=x></script>-->`, `<!--><script src=/a></script>-->`},
+		{"a local URL in another's", `<script src="https://cdn.example/?u=https://shop.localhost" integrity=x>`, `<script src="https://cdn.example/?u=https://shop-k3.t.example.com" integrity=x>`},
+		{"a backslash", `<script src="/\cdn.example/x.js" integrity=x>`, `<script src="/\cdn.example/x.js" integrity=x>`},
+		{"a policy as React writes it", `<meta http-equiv=content-security-policy content="connect-src &#x27;self&#x27; shop.localhost:8443">`,
+			`<meta http-equiv=content-security-policy content="connect-src &#39;self&#39; shop-k3.t.example.com">`},
+		{"many tags that do not end", strings.Repeat("<s ", 1<<20), strings.Repeat("<s ", 1<<20)},
+		{"many tags of scripts that do not end", strings.Repeat("<script ", 1<<20), strings.Repeat("<script ", 1<<20)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, cut := range []func(int) int{whole, func(int) int { return 1000 }} {
+				if got, _, _ := pageThrough(t, test.page, nil, cut); got != test.want {
+					t.Errorf("it becomes\n%.900s\nwant\n%.900s", got, test.want)
+				}
+			}
+		})
+	}
+}
