@@ -4,6 +4,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,13 +38,19 @@ type exchange struct {
 // advised is a sentence to be told once about what key names: a route, an upstream.
 type advised struct{ key, text string }
 
-// tell adds sentences to the record. Sentences added after the record is
-// complete are lost.
+// maxAdvice is how many different sentences one exchange may have. What a page
+// contains, and so what is said about it, may be a stranger's text.
+const maxAdvice = 20
+
+// tell adds sentences to the record, each once. Sentences beyond maxAdvice, and those
+// added after the record is complete, are lost.
 func (x *exchange) tell(key string, texts []string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, text := range texts {
-		x.advice = append(x.advice, advised{key, text})
+		if a := (advised{key, text}); len(x.advice) < maxAdvice && !slices.Contains(x.advice, a) {
+			x.advice = append(x.advice, a)
+		}
 	}
 }
 
