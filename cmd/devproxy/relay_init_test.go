@@ -328,3 +328,18 @@ func TestZoneOptions(t *testing.T) {
 		}
 	}
 }
+
+// Root may write the unit into a folder where another user has made a link.
+func TestRelayInitFollowsNoLink(t *testing.T) {
+	folder := t.TempDir()
+	target, link := filepath.Join(folder, "target"), filepath.Join(folder, "unit.service")
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeNew(link, "text"); err == nil {
+		t.Error("the unit is written")
+	}
+	if _, err := os.Stat(target); err == nil {
+		t.Error("the target of the link is written")
+	}
+}

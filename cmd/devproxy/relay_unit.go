@@ -130,7 +130,7 @@ func (i *relayInit) writeUnit(ctx context.Context) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return failf("write another file: --unit FILE", "cannot read %s: %w", i.unit, err)
 	case i.yes, canAsk(i.streams, false) && confirm(ctx, i.streams, "write it to "+i.unit+"? [y/N] "):
-		if err := os.WriteFile(i.unit, []byte(text), 0o644); err != nil {
+		if err := writeNew(i.unit, text); err != nil {
 			return failf("run the same command with sudo, or save what it has printed", "cannot write the unit: %w", err)
 		}
 		fmt.Fprintf(i.Err, "wrote %s\n", i.unit)
@@ -143,6 +143,17 @@ func (i *relayInit) writeUnit(ctx context.Context) error {
 	i.nextStep("let users enrol with a token", `sudo install -d -m 700 /etc/devproxy && echo "DEVPROXY_RELAY_TOKEN=$(openssl rand -hex 16)" | sudo install -m 600 /dev/stdin /etc/devproxy/relay.env`)
 	i.nextStep("start the relay", "sudo systemctl daemon-reload && sudo systemctl enable --now "+filepath.Base(i.unit))
 	return nil
+}
+
+// writeNew writes a file that does not exist. It may run as root in another user's
+// folder, so it does not follow a link.
+func writeNew(path, text string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(text)
+	return errors.Join(err, file.Close())
 }
 
 // nextStep prints a command that the user runs.
