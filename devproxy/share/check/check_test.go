@@ -176,6 +176,18 @@ func TestARelayThatIsDown(t *testing.T) {
 	wants(t, e.check(s), "connection", doctor.Fault, "relay: the connection is refused", "start the relay")
 }
 
+// TestClocks that differ are named: links would expire at another time than expected.
+func TestClocks(t *testing.T) {
+	e, s := startEdge(t, nil, "shop.localhost")
+	wants(t, e.check(s), "clock", doctor.Fine)
+	e, s = startEdge(t, nil, "shop.localhost")
+	e.on("devproxy-check /", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+		w.WriteHeader(http.StatusMisdirectedRequest)
+	})
+	wants(t, e.check(s), "clock", doctor.Warning, "differ by 1h0m", "clock")
+}
+
 // TestNames without an address, which no resolver knows (RFC 6761 section 6.4).
 func TestNames(t *testing.T) {
 	e, s := startEdge(t, nil, "shop.localhost")
