@@ -2,7 +2,6 @@ package plan
 
 import (
 	"net/netip"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,11 +173,11 @@ func (c PortChange) String() string {
 	return c.New.String() + " changed"
 }
 
-// differs reports whether next works differently from p. Its line may have moved.
+// differs reports whether next works differently from p. Its line, and the health of
+// containers, are not part of that.
 func (p *Port) differs(next *Port) bool {
-	from, to := *p, *next
-	from.Source, to.Source = Source{}, Source{}
-	return !reflect.DeepEqual(from, to)
+	return !slices.Equal(p.Addrs, next.Addrs) || p.Text != next.Text || p.Hold != next.Hold ||
+		!slices.Equal(mapped(p.Members, Member.key), mapped(next.Members, Member.key))
 }
 
 // diffPorts adds the differences of the ports.

@@ -271,7 +271,7 @@ func TestForwarder(t *testing.T) {
 	tries.Store(-1 << 40)
 	gone := *p
 	gone.Hold = 0
-	set.sockets[0].proven.Store(false)
+	gone.Members = []plan.Member{{Network: "tcp", Addrs: p.Members[0].Addrs, Text: "another upstream"}}
 	set.Apply([]*plan.Port{&gone})
 	if err := readOnce(p); !neterror.Broken(err) {
 		t.Errorf("nothing is behind the forwarder: %v", err)
