@@ -119,6 +119,7 @@ func (run *relayRun) start(ctx context.Context, from *handover.Predecessor) erro
 			return err
 		}
 	}
+	options.Port = run.publicPort() // the redirect may be asked before visitors are served
 	if err := from.TakeState(); err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (run *relayRun) start(ctx context.Context, from *handover.Predecessor) erro
 
 func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
-		Domain: run.cfg.domain, Port: uint16(run.cfg.publicPort), AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
+		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
 		Names:         run.cfg.allowNames,
 		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies,

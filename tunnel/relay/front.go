@@ -167,7 +167,8 @@ func (r *Relay) ServeRedirect(ctx context.Context, ln net.Listener) error {
 	if !r.spawn(func() { _ = server.Serve(conns) }) { // ends with Close
 		return ln.Close()
 	}
-	defer server.Close()
+	// A connection that was accepted gets its answer, also when no more are.
+	context.AfterFunc(r.life, func() { server.Close() })
 	return r.accept(ctx, ln, r.accepting, func(c net.Conn) {
 		r.count(c, func(counted *conn) {
 			if r.front.identify(counted, false) {

@@ -22,7 +22,7 @@ import (
 //	          …         the head of a stream (tunnel.Visitor)
 //	          …         what is written on the stream
 //	reply     1 byte    1: a stream is open; 0: no stream
-//	          1 byte    0, or 1 of older versions; ignored
+//	          1 byte    without a stream, 2 if no key has the name; else ignored
 //	          2 bytes   length of the zone
 //	          …         the zone that the share was granted
 //	          …         what is read from the stream
@@ -31,8 +31,14 @@ import (
 // to it.
 const handoverTimeout = 2 * waitForAgent
 
-// errSuccessorOffline is a request that the successor has no session for.
-var errSuccessorOffline = fmt.Errorf("the relay's successor: %w", errAsleep)
+// Why the successor has no stream for a request.
+var (
+	errSuccessorOffline = fmt.Errorf("the relay's successor: %w", errAsleep)
+	errSuccessorUnknown = fmt.Errorf("the relay's successor: %w", errUnknownName)
+)
+
+// unknownName is the second byte of a reply without a stream.
+const unknownName = 2
 
 // openAtSuccessor opens a stream through the successor.
 func (r *Relay) openAtSuccessor(ctx context.Context, dial dialFunc, head []byte) (requestStream, error) {
@@ -63,6 +69,8 @@ func requestSuccessor(c net.Conn, head []byte) (*claimed, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case reply[0] == 0 && reply[1] == unknownName:
+		return nil, errSuccessorUnknown
 	case reply[0] == 0:
 		return nil, errSuccessorOffline
 	}
@@ -107,7 +115,11 @@ func (r *Relay) serveHandedOver(c *net.UnixConn) error {
 	at, _ := readAuthority(visitor.Host, visitor.Scheme)
 	st, err := r.openStream(r.life, at.name, visitor.Addr.Addr(), head, false)
 	if err != nil {
-		_, _ = c.Write([]byte{0, 0, 0, 0}) // the predecessor answers the visitor
+		reply := []byte{0, 0, 0, 0}
+		if errors.Is(err, errUnknownName) {
+			reply[1] = unknownName
+		}
+		_, _ = c.Write(reply) // the predecessor answers the visitor
 		return err
 	}
 	defer st.close(false)

@@ -76,7 +76,7 @@ func TestHandover(t *testing.T) {
 	}{
 		"an unguessable name": {appendBytes16(nil, handoverHead(one)), one, []byte{1, 0, 0, 0}},
 		"a plain name":        {appendBytes16(nil, handoverHead(plain)), plain, append([]byte{1, 0}, appendBytes16(nil, []byte(plain))...)},
-		"nobody's name":       {appendBytes16(nil, handoverHead("nobody."+domain)), "", []byte{0, 0, 0, 0}},
+		"nobody's name":       {appendBytes16(nil, handoverHead("nobody."+domain)), "", []byte{0, unknownName, 0, 0}},
 		"no head":             {appendBytes16(nil, nil), "", nil},
 		"nonsense":            {appendBytes16(nil, []byte("nonsense")), "", nil},
 		"a head of any size":  {[]byte{0xff, 0xff}, "", nil},
@@ -166,6 +166,7 @@ func TestRequestSuccessor(t *testing.T) {
 		"a zone":              {"\x01\x00\x00\x04zone", claimed{zone: "zone"}, nil},
 		"no zone":             {"\x01\x00\x00\x00", claimed{}, nil},
 		"no share":            {"\x00\x00\x00\x00", claimed{}, errSuccessorOffline},
+		"nobody's name":       {"\x00\x02\x00\x00", claimed{}, errSuccessorUnknown},
 		"no reply":            {"", claimed{}, io.EOF},
 		"half a reply":        {"\x01", claimed{}, io.ErrUnexpectedEOF},
 		"no length of a zone": {"\x01\x00", claimed{}, io.EOF},
@@ -192,8 +193,8 @@ func TestRequestSuccessor(t *testing.T) {
 		near.Close()
 		far.Close()
 	}
-	if !errors.Is(errSuccessorOffline, errAsleep) {
-		t.Error("a share that the successor has not got is not asleep")
+	if !errors.Is(errSuccessorOffline, errAsleep) || !errors.Is(errSuccessorUnknown, errUnknownName) {
+		t.Error("visitors are not told what the successor says")
 	}
 	// Without a deadline, nothing is sent.
 	near, far := net.Pipe()

@@ -391,6 +391,31 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// TestRedirectOfRetiring: a connection that was accepted before the handover gets its
+// redirect.
+func TestRedirectOfRetiring(t *testing.T) {
+	w := start(t, func(o *Options) { o.Port = 8443 })
+	ln := listen(t)
+	done := make(chan error, 1)
+	go func() { done <- w.ServeRedirect(context.Background(), ln) }()
+	conn := dialTCP(t, ln.Addr().String())
+	eventually(t, "the connection is in", func() bool { n, _, _ := w.conns.counts(); return n == 1 })
+	retired := make(chan struct{})
+	go func() {
+		w.Retire(context.Background(), func(context.Context) (net.Conn, error) { return nil, errors.ErrUnsupported })
+		close(retired)
+	}()
+	if err := within(t, "ServeRedirect", done); err != nil {
+		t.Error(err)
+	}
+	_, _ = io.WriteString(conn, "GET /a HTTP/1.1\r\nHost: shop."+domain+"\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || res.StatusCode != http.StatusPermanentRedirect {
+		t.Errorf("%v, %v", res, err)
+	}
+	<-retired
+}
+
 // TestRedirectEnds: how serving redirects ends, and that their connections count too.
 func TestRedirectEnds(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits.ConnectionsPerAddress = 1 })
