@@ -121,6 +121,7 @@ func (s *screen) open(argv ...string) {
 	size := []string{"-x", fmt.Sprint(s.columns), "-y", fmt.Sprint(s.rows)}
 	s.tmux(append(append([]string{"new-session", "-d", "-s", "s"}, size...), argv...)...)
 	s.tmux("set-option", "-g", "status", "off")
+	s.tmux("set-option", "-s", "exit-empty", "off") // else a next session may meet a server that is ending
 	s.tmux(append([]string{"resize-window", "-t", "s"}, size...)...)
 	if shell {
 		s.waitFor(`^\$`) // else what is typed shows twice

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy/runtimedir"
 	"github.com/devproxy/devproxy/localca"
 )
 
@@ -19,7 +21,10 @@ func (in *Instance) PublicURLFile() string { return in.base + publicURLSuffix }
 // WritePublicURLs writes the public addresses of a share to PublicURLFile. Without a
 // share that has addresses the file is empty.
 func (in *Instance) WritePublicURLs(share Share) error {
-	return localca.WriteFile(in.PublicURLFile(), []byte(publicURLs(share)), 0o600)
+	if err := localca.WriteFile(in.PublicURLFile(), []byte(publicURLs(share)), 0o600); err != nil {
+		return runtimedir.WriteError("write the public addresses", filepath.Dir(in.base), err)
+	}
+	return nil
 }
 
 // removePublicURLs removes the file.

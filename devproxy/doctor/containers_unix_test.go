@@ -29,11 +29,11 @@ service "api" { container = "api" }`
 	}
 	check("an engine", "fine", "")
 	engine.Stop()
-	check("it has ended", "fault", "start one")
+	check("it has ended", "fault", "start it")
 	engine.Start()
 	check("it was started", "fine", "")
 	env["DOCKER_HOST"] = "tcp://192.0.2.1:2375"
-	check("one on another machine", "fault", "export DOCKER_HOST=unix:///")
+	check("one on another machine", "fault", "set DOCKER_HOST to a socket of this machine")
 	if got := checkContainers(t.Context(), subject(t, `host "shop.localhost" { upstream = 1 }`, env)); got != nil {
 		t.Errorf("a project without containers: %+v", got)
 	}
