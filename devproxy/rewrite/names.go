@@ -15,8 +15,10 @@
 // maxTag; a page whose Content-Security-Policy has hashes at most maxHeld. What
 // is not flushed is collected up to maxSink; a response that ends before gets a
 // Content-Length. So a response in progress uses at most maxSink and twice the
-// size of its pieces, and a decoder and an encoder if it is compressed. For the
-// bodies of requests see NewRequest.
+// size of its pieces, and a decoder and an encoder if it is compressed. Only maxSinks
+// responses at one time collect that much, maxHolding pages are held back, and
+// maxCompressed requests accept a compressed response. For the bodies of requests see
+// NewRequest.
 package rewrite
 
 // Names are the hosts whose URLs are replaced.

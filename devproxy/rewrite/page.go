@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +19,13 @@ const (
 	// hash, in bytes, and maxHold for how long, unless no more of it comes.
 	maxHeld = 512 << 10
 	maxHold = time.Second
+	// maxHolding is how many pages are held back at one time. Scripts that a hash allows
+	// stay as they are in further ones.
+	maxHolding = 64
 )
+
+// holding counts the pages that are held back.
+var holding atomic.Int64
 
 // page looks at the tags of an HTML page before its URLs are replaced.
 //
@@ -47,6 +54,7 @@ type page struct {
 	hashes  hashes
 	added   additions
 	hold    bool // what is written goes to held
+	counted bool // in holding
 	begun   bool
 	since   time.Time
 	held    []segment
@@ -279,8 +287,11 @@ func (p *page) meta(t *attributes) error {
 	}
 	was := t.get("content")
 	t.change("content", p.policy)
-	if p.hashes.add(was) && (p.hold || p.since.IsZero()) {
+	hashed := p.hashes.add(was)
+	if hashed && p.since.IsZero() {
 		p.holdBack()
+	}
+	if hashed && p.hold {
 		p.held = append(p.held, segment{text: bytes.Clone(t.tag), policies: true})
 		p.size += len(t.tag)
 		return nil
@@ -288,9 +299,14 @@ func (p *page) meta(t *attributes) error {
 	return p.write(t.tag)
 }
 
-// holdBack holds back what follows.
+// holdBack holds back what follows, unless too many pages are.
 func (p *page) holdBack() {
-	p.hold = true
+	if !p.hold {
+		if p.hold = holding.Add(1) <= maxHolding; !p.hold {
+			holding.Add(-1)
+		}
+		p.counted = p.hold
+	}
 	if p.since.IsZero() {
 		p.since = time.Now()
 	}
@@ -389,10 +405,19 @@ func (p *page) release() error {
 			return err
 		}
 	}
+	p.forget()
 	if !p.begun {
 		return p.send(segment{})
 	}
 	return nil
+}
+
+// forget stops counting the page in holding.
+func (p *page) forget() {
+	if p.counted {
+		p.counted = false
+		holding.Add(-1)
+	}
 }
 
 // releaseLate releases what was held back for long enough.
@@ -405,6 +430,7 @@ func (p *page) releaseLate() error {
 
 // free gives up everything that was not written.
 func (p *page) free() {
+	p.forget()
 	if p.shadow != nil {
 		p.shadow.Free()
 	}

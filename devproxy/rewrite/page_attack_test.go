@@ -44,3 +44,33 @@ func TestPageHoldsHostileText(t *testing.T) {
 		})
 	}
 }
+
+// Many slow readers of pages that are held back, or of long responses, take little memory.
+func TestMemoryOfManyResponses(t *testing.T) {
+	policy := "script-src '" + padded(of([]byte("x"))[0]) + "'"
+	var pages []*page
+	var collectors []*sink
+	for range maxHolding + 1 {
+		p := newPage(testNames(), NewText(testNames(), discard{}), strings.ToLower, func(string) {})
+		p.holdFor([]string{policy})
+		pages = append(pages, p)
+	}
+	for range maxSinks + 1 {
+		collectors = append(collectors, newSink(discard{}, func() {}))
+	}
+	if !pages[maxHolding-1].hold || pages[maxHolding].hold {
+		t.Error("another number of pages is held back than the limit")
+	}
+	if collectors[maxSinks-1].most != maxSink || collectors[maxSinks].most != smallSink {
+		t.Error("another number of responses collects much than the limit")
+	}
+	for _, p := range pages {
+		p.free()
+	}
+	for _, s := range collectors {
+		s.free()
+	}
+	if holding.Load() != 0 || openSinks.Load() != 0 {
+		t.Errorf("%d pages and %d responses are counted after the last", holding.Load(), openSinks.Load())
+	}
+}

@@ -16,6 +16,10 @@ const (
 	// maxBodies bounds the bodies that are in memory for this at one time, in bytes.
 	// While there are more, bodies pass as they are.
 	maxBodies = 64 << 20
+	// maxCompressed is how many requests at one time may have a compressed response. Its
+	// decoder and encoder take up to 4 MB, for as long as a slow reader wants. Further
+	// requests ask for a response that is not compressed.
+	maxCompressed = 128
 )
 
 // Request is a request for Response.
@@ -23,11 +27,13 @@ type Request struct {
 	*http.Request
 	ours   bool   // it has an entity tag of ours
 	budget func() // returns the memory of its body
+	coded  bool   // counts in compressed
 }
 
 // NewRequest makes r, which is the caller's own copy, a request for the upstream: its
 // entity tags are the upstream's, and with bodies, the URLs in JSON and forms that a
-// page of the same site sends are replaced.
+// page of the same site sends are replaced, and a Range remains for GET only, the only
+// method that has it (RFC 9110 section 14.2) and that can be answered again.
 //
 // The body stays as it is if it comes from elsewhere, so that signatures of webhooks
 // hold; if it has a content coding or a digest; or if it is larger than maxBody or its
@@ -35,7 +41,14 @@ type Request struct {
 func NewRequest(r *http.Request, names *Names, mark string, bodies bool) (*Request, error) {
 	out := &Request{Request: r, budget: func() {}}
 	out.ours = unmarkTags(r.Header, mark)
-	if !bodies || !mayChange(r) {
+	if !bodies {
+		return out, nil
+	}
+	if r.Method != http.MethodGet {
+		delete(r.Header, "Range")
+	}
+	out.limitCompressed()
+	if !mayChange(r) {
 		return out, nil
 	}
 	size := r.ContentLength
@@ -50,8 +63,27 @@ func NewRequest(r *http.Request, names *Names, mark string, bodies bool) (*Reque
 // inMemory counts the bytes of bodies for maxBodies.
 var inMemory atomic.Int64
 
-// Free gives up the body. Call it when the request was answered.
-func (r *Request) Free() { r.budget() }
+// compressed counts the requests that may have a compressed response.
+var compressed atomic.Int64
+
+// limitCompressed asks for no content coding if too many other requests do.
+func (r *Request) limitCompressed() {
+	if r.Header["Accept-Encoding"] == nil {
+		return
+	}
+	if r.coded = compressed.Add(1) <= maxCompressed; !r.coded {
+		compressed.Add(-1)
+		r.Header["Accept-Encoding"] = []string{"identity"}
+	}
+}
+
+// Free gives up the body. Call it once, when the request was answered.
+func (r *Request) Free() {
+	r.budget()
+	if r.coded {
+		compressed.Add(-1)
+	}
+}
 
 // mayChange reports whether the body of r is a text that a page of the same site sends.
 func mayChange(r *http.Request) bool {

@@ -236,6 +236,54 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// A request with effects must not be answered again, so it asks for no part.
+func TestRangeIsForGet(t *testing.T) {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		r := request("Range", "bytes=0-1")
+		r.Method = method
+		if _, err := NewRequest(r, testNames(), "0", true); err != nil {
+			t.Fatal(err)
+		}
+		if asks := r.Header.Get("Range") != ""; asks != (method == http.MethodGet) {
+			t.Errorf("%s asks for a part: %v", method, asks)
+		}
+	}
+}
+
+// Slow readers of compressed responses are given no encoder each.
+func TestCompressedResponsesAreLimited(t *testing.T) {
+	var open []*Request
+	ask := func() string {
+		in, err := NewRequest(request("Accept-Encoding", "gzip, br"), testNames(), "0", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, in)
+		return in.Header.Get("Accept-Encoding")
+	}
+	for range maxCompressed {
+		if got := ask(); got != "gzip, br" {
+			t.Fatalf("request %d accepts %q", len(open), got)
+		}
+	}
+	for range 2 {
+		if got := ask(); got != "identity" {
+			t.Errorf("request %d accepts %q", len(open), got)
+		}
+	}
+	open[0].Free()
+	open = open[1:]
+	if got := ask(); got != "gzip, br" {
+		t.Errorf("after one has ended, the next accepts %q", got)
+	}
+	for _, in := range open {
+		in.Free()
+	}
+	if left := compressed.Load(); left != 0 {
+		t.Errorf("%d requests are counted after the last", left)
+	}
+}
+
 func FuzzPage(f *testing.F) {
 	f.Add([]byte(`<script src=/a integrity=x></script><style>a</style><!-- x --><meta http-equiv=content-security-policy content="'sha256-x'">`), uint64(1))
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
