@@ -27,6 +27,7 @@ const (
 	// network, may have.
 	zonesPerKey     = 3
 	zonesPerNetwork = 10
+	siteBits        = 48 // of an IPv6 network
 	week            = 7 * 24 * time.Hour
 	// unusedZone is how long a zone's certificate is renewed after the zone was last
 	// claimed.
@@ -72,6 +73,9 @@ func openZones(storage *certmagic.FileStorage, domain string) (*zones, error) {
 	}
 	if err := json.Unmarshal(text, &z.all); err != nil {
 		return nil, fmt.Errorf("cannot read the relay's zones in %s: %w", storage.Filename(zonesFile), err)
+	}
+	if z.all == nil || slices.Contains(slices.Collect(maps.Values(z.all)), nil) {
+		return nil, fmt.Errorf("cannot read the relay's zones in %s: it has null", storage.Filename(zonesFile))
 	}
 	return z, nil
 }
@@ -222,7 +226,7 @@ func (m *Manager) CoverZone(zone, key string, network netip.Prefix) error {
 	if !covered && m.opts.NoZones != "" {
 		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + zone + ": " + m.opts.NoZones}
 	}
-	order, err := m.zones.claim(zone, key, network, covered, time.Now())
+	order, err := m.zones.claim(zone, key, site(network), covered, time.Now())
 	if order {
 		select {
 		case m.queue <- zone:
@@ -232,6 +236,15 @@ func (m *Manager) CoverZone(zone, key string, network netip.Prefix) error {
 		}
 	}
 	return err
+}
+
+// site returns the network that zones are counted with: of IPv6, the /48 that one site
+// can have, since the budget is small.
+func site(network netip.Prefix) netip.Prefix {
+	if addr := network.Addr(); addr.Is6() && network.Bits() > siteBits {
+		return netip.PrefixFrom(addr, siteBits).Masked()
+	}
+	return network
 }
 
 // orderZones orders the certificates of zones, one after the other, until ctx ends.

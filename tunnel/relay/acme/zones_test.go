@@ -161,3 +161,31 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// One owner of many IPv6 networks can't use up the zones of all.
+func TestSite(t *testing.T) {
+	for from, want := range map[string]string{
+		"2001:db8:1:2::/64": "2001:db8:1::/48", "2001:db8:1:ff00::/64": "2001:db8:1::/48", "2001:db8:2::/64": "2001:db8:2::/48",
+		"203.0.113.7/32": "203.0.113.7/32",
+	} {
+		if got := site(netip.MustParsePrefix(from)); got.String() != want {
+			t.Errorf("%s is counted with %s, want %s", from, got, want)
+		}
+	}
+	if got := site(netip.Prefix{}); got.IsValid() {
+		t.Errorf("no network is counted with %s", got)
+	}
+}
+
+// A file of zones that was changed by hand is refused, not half read.
+func TestZonesWithNull(t *testing.T) {
+	for _, text := range []string{"null", `{"a.t.example.com":null}`} {
+		storage := &certmagic.FileStorage{Path: t.TempDir()}
+		if err := storage.Store(t.Context(), zonesFile, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openZones(storage, "t.example.com"); err == nil {
+			t.Errorf("%s is read", text)
+		}
+	}
+}
