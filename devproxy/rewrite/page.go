@@ -47,19 +47,20 @@ type page struct {
 	// tell gets sentences for the developer.
 	tell func(string)
 
-	in      string  // the element with raw content that the text is in, "!--", or longTagName
-	long    longTag // the tag that the text is in, if in is longTagName
-	after   string  // what in becomes after that tag
-	checked bool    // a policy may allow its content by a hash
-	hashes  hashes
-	added   additions
-	hold    bool // what is written goes to held
-	counted bool // in holding
-	begun   bool
-	since   time.Time
-	held    []segment
-	size    int   // of held
-	shadow  *Text // finds URLs in what stays as it is
+	in        string  // the element with raw content that the text is in, "!--", or longTagName
+	long      longTag // the tag that the text is in, if in is longTagName
+	after     string  // what in becomes after that tag
+	elsewhere bool    // relative URLs lead to another host
+	checked   bool    // a policy may allow its content by a hash
+	hashes    hashes
+	added     additions
+	hold      bool // what is written goes to held
+	counted   bool // in holding
+	begun     bool
+	since     time.Time
+	held      []segment
+	size      int   // of held
+	shadow    *Text // finds URLs in what stays as it is
 }
 
 // segment is a part of a page that is held back.
@@ -240,6 +241,8 @@ func (p *page) element(name string, tag []byte) error {
 		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || name == "script" && !t.has("src"))
 	}
 	switch name {
+	case "base":
+		p.elsewhere = p.elsewhere || !p.own(t.get("href"))
 	case "meta":
 		return p.meta(&t)
 	case "script":
@@ -267,14 +270,14 @@ func (p *page) withoutIntegrity(t *attributes, url string) []byte {
 }
 
 // own reports whether a URL in a page leads to a host whose URLs are replaced. The
-// page's own host is one. Browsers read "\" as "/".
+// page's own host is one, unless a <base> leads elsewhere. Browsers read "\" as "/".
 func (p *page) own(text string) bool {
 	u, err := url.Parse(strings.ReplaceAll(strings.TrimSpace(text), `\`, "/"))
 	if err != nil {
 		return false
 	}
 	if u.Scheme == "" && u.Host == "" {
-		return true
+		return !p.elsewhere
 	}
 	site := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
 	return p.names.String(site) != site

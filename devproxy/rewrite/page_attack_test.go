@@ -29,6 +29,8 @@ func TestPageHoldsHostileText(t *testing.T) {
 		{"other values in an integrity", `<svg><style><a title="</style><script src=/a integrity='">it's`, `<svg><style><a title="</style><script src=/a integrity='">it's`},
 		{"an empty comment", `<!--><script src=/a integrity=x></script>-->`, `<!--><script src=/a></script>-->`},
 		{"a local URL in another's", `<script src="https://cdn.example/?u=https://shop.localhost" integrity=x>`, `<script src="https://cdn.example/?u=https://shop-k3.t.example.com" integrity=x>`},
+		{"a base elsewhere", `<base href="https://cdn.example/"><script src="x.js" integrity=x>`, `<base href="https://cdn.example/"><script src="x.js" integrity=x>`},
+		{"a base here", `<base href="/app/"><script src="x.js" integrity=x>`, `<base href="/app/"><script src="x.js">`},
 		{"a backslash", `<script src="/\cdn.example/x.js" integrity=x>`, `<script src="/\cdn.example/x.js" integrity=x>`},
 		{"a policy as React writes it", `<meta http-equiv=content-security-policy content="connect-src &#x27;self&#x27; shop.localhost:8443">`,
 			`<meta http-equiv=content-security-policy content="connect-src &#39;self&#39; shop-k3.t.example.com">`},

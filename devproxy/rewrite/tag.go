@@ -97,7 +97,7 @@ func value(b []byte, i int, a *attribute) int {
 // mayMatter reports whether a name that tagName knows begins with c.
 func mayMatter(c byte) bool {
 	switch lower(c) {
-	case 's', 'l', 'm', 't', 'i', 'x', 'n':
+	case 'b', 's', 'l', 'm', 't', 'i', 'x', 'n':
 		return true
 	}
 	return false
@@ -112,7 +112,7 @@ func tagName(name []byte) string {
 	if name[0] == '/' {
 		return ""
 	}
-	for _, known := range [...]string{"script", "link", "meta", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"} {
+	for _, known := range [...]string{"base", "script", "link", "meta", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"} {
 		if len(name) == len(known) && hasFold(name, known) == yes {
 			return known
 		}
@@ -121,7 +121,7 @@ func tagName(name []byte) string {
 }
 
 // isRaw reports whether the content of an element has no tags.
-func isRaw(name string) bool { return name != "" && name != "link" && name != "meta" }
+func isRaw(name string) bool { return name != "" && name != "base" && name != "link" && name != "meta" }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' }
 
