@@ -39,6 +39,10 @@ type Claim struct {
 	// SharedCookies requests names below a zone, so that the hosts can have cookies
 	// in common. NamesByZone does not read it.
 	SharedCookies bool `json:"shared_cookies,omitempty"`
+	// Domain is a domain of the user's own, which becomes the public name of the first of
+	// Hosts. A DNS record of it must name OwnName. A relay that does not know this field
+	// ignores it, so that the first host has a name of the relay.
+	Domain string `json:"domain,omitempty"`
 	// Release is a plain name to give up, so that any key may claim it. The rest of
 	// the claim is ignored then, and the answer is a Refusal with CodeReleased.
 	Release string `json:"release,omitempty"`

@@ -93,4 +93,5 @@ const (
 	CodeBadClaim   Code = 68 // the claim cannot be granted as it is
 	CodeEnded      Code = 69 // the share of this name has ended
 	CodeReleased   Code = 70 // the plain name was released, as the claim requested
+	CodeUnproven   Code = 71 // no DNS record proves that the claim's domain belongs to the key
 )

@@ -22,6 +22,8 @@ const (
 	// ZoneLength is the length of a key's zone. 40 bits distinguish the keys of
 	// honest agents; the relay's registry distinguishes the others.
 	ZoneLength = 8
+	// ownBytes are 128 bits: nobody finds another key with the same name.
+	ownBytes = 16
 	// MaxHosts is how many hosts one share may have.
 	MaxHosts = 100
 )
@@ -62,6 +64,14 @@ func Zone(pub ed25519.PublicKey) string {
 	return encoding().EncodeToString(sum[:ZoneLength*5/8])
 }
 
+// OwnName returns the name below a relay's domain by which DNS records name a key. No
+// claim can get it: it is below the sealed label. It does not have to resolve, but does, so
+// that a CNAME to it leads to the relay.
+func OwnName(pub ed25519.PublicKey, domain string) string {
+	sum := sha256.Sum256(append([]byte("devproxy own name"), pub...))
+	return encoding().EncodeToString(sum[:ownBytes]) + "." + sealed + "." + domain
+}
+
 // PublicNames returns the public names of a claim's hosts, in their order. domain
 // is the relay's. zone is the parent of all of the names, which no other key's names
 // have; it is empty when they have none. A claim without hosts has no names.
@@ -79,7 +89,9 @@ func Zone(pub ed25519.PublicKey) string {
 // names: START--HOST.ZONE.DOMAIN. It is the plain name's own for plain names:
 // START.DOMAIN and HOST.START.DOMAIN.
 //
-// A name depends on the host alone: sharing another host does not change it.
+// The first host's name is claim.Domain, if there is one. Its form is not checked here.
+//
+// Otherwise a name depends on the host alone: sharing another host does not change it.
 // NamesByZone has other rules; see zonedName.
 func PublicNames(pub ed25519.PublicKey, domain string, claim Claim) (zone string, hosts []string, err error) {
 	if len(claim.Hosts) == 0 {
@@ -100,6 +112,9 @@ func PublicNames(pub ed25519.PublicKey, domain string, claim Claim) (zone string
 		}
 		names[name] = host
 		hosts = append(hosts, name)
+	}
+	if claim.Domain != "" {
+		hosts[0] = claim.Domain
 	}
 	return zone, hosts, nil
 }

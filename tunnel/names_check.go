@@ -33,6 +33,9 @@ func checkClaim(c Claim) error {
 	if err := checkLinkOrName(c); err != nil {
 		return err
 	}
+	if c.Domain != "" && isWildcard(c.Hosts[0]) {
+		return nameErrorf("share another host first, or remove domain", "the domain %.100q cannot be the name of the wildcard host %q", c.Domain, c.Hosts[0])
+	}
 	for _, host := range c.Hosts {
 		if err := checkHost(host, c); err != nil {
 			return err

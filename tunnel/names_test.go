@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"slices"
@@ -217,5 +218,41 @@ func TestEveryNameHasItsRoot(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOwnName: a key's own name is its alone, and no claim gets it.
+func TestOwnName(t *testing.T) {
+	a, b := make(ed25519.PublicKey, ed25519.PublicKeySize), bytes.Repeat([]byte{1}, ed25519.PublicKeySize)
+	own := OwnName(a, "t.example.com")
+	if own != "073myhdjcscqkn0fw3601rv39r.s.t.example.com" || own == OwnName(b, "t.example.com") {
+		t.Errorf("the own name is %s", own)
+	}
+	label, _, _ := strings.Cut(own, ".")
+	for _, claim := range []Claim{
+		{Name: "s", Hosts: []string{label}, SharedCookies: true, Names: NewestNames}, {Name: "s", Hosts: []string{label}},
+		{Name: label + ".s", Hosts: []string{""}},
+	} {
+		if _, hosts, err := PublicNames(b, "t.example.com", claim); err == nil {
+			t.Errorf("%+v gets %q", claim, hosts)
+		}
+	}
+}
+
+// TestPublicNamesDomain: a domain of the user's own is the first host's name. The other
+// names do not change.
+func TestPublicNamesDomain(t *testing.T) {
+	claim := Claim{Project: "shop", Link: strings.Repeat("a", LinkLength), Names: NewestNames, Hosts: []string{"", "admin"}, Domain: "demo.example.com"}
+	_, hosts, err := PublicNames(nil, "t.example.com", claim)
+	if want := []string{"demo.example.com", "shop-aaaaaaaaaaaaaaaa--admin.t.example.com"}; err != nil || !slices.Equal(hosts, want) {
+		t.Errorf("%q, %v; want %q", hosts, err, want)
+	}
+	claim.Hosts = []string{"*.tenant", ""}
+	if _, _, err := PublicNames(nil, "t.example.com", claim); err == nil || !strings.Contains(err.Error(), "wildcard host") {
+		t.Errorf("for a wildcard: %v", err)
+	}
+	claim.Hosts = nil
+	if _, hosts, err := PublicNames(nil, "t.example.com", claim); err != nil || hosts != nil {
+		t.Errorf("without hosts: %q, %v", hosts, err)
 	}
 }

@@ -114,6 +114,7 @@ var allowed = map[string][]string{
 	"tunnel/relay/zone":       {},
 	"tunnel/relay/acme":       {"tunnel"},
 	"tunnel/relay/delegation": {},
+	"tunnel/relay/ownership":  {"tunnel"},
 
 	// It passes sockets on and does not use them.
 	"tunnel/relay/handover": {},
@@ -147,7 +148,7 @@ var reasons = []struct{ prefix, only, why string }{
 	{"github.com/spf13/cobra", "cmd/devproxy", "only cmd reads flags"},
 	{"github.com/fsnotify/fsnotify", "devproxy/watch", "one package watches files"},
 	{"github.com/prometheus/client_golang", "tunnel/relay tunnel/relay/acme tunnel/relay/zone", "only the relay is watched by machines"},
-	{"github.com/miekg/dns", "tunnel/relay/zone tunnel/relay/delegation", "only a relay of one's own speaks DNS"},
+	{"github.com/miekg/dns", "tunnel/relay/zone tunnel/relay/delegation tunnel/relay/ownership", "only a relay of one's own speaks DNS"},
 	{"github.com/caddyserver/certmagic", "tunnel/relay/acme", "one package gets certificates"},
 	{"github.com/mholt/acmez", "tunnel/relay/acme", "one package gets certificates"},
 	{"go.uber.org/zap", "tunnel/relay/acme", "only certmagic logs with it"},

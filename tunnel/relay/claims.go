@@ -19,6 +19,8 @@ type claimed struct {
 	// ones, that of their link, whatever their other labels. It is empty without hosts.
 	root  string
 	until time.Time
+	// domain is that of the user, the first of hosts; empty for none.
+	domain string
 }
 
 // names returns the registry's names for a claim.
@@ -42,10 +44,17 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := a.checkCovered(hosts, zone, c); err != nil {
+	ofRelay := hosts // those that the relay's certificates must cover
+	if c.Domain != "" && len(hosts) > 0 {
+		ofRelay = hosts[1:]
+	}
+	if err := a.checkCovered(ofRelay, zone, c); err != nil {
 		return nil, nil, err
 	}
 	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
+	if len(hosts) > 0 {
+		granted.domain = c.Domain
+	}
 	switch {
 	case len(hosts) == 0:
 	case c.Name != "":
@@ -57,6 +66,9 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim ends in the past; is the clock right?"}
 	}
 	if err := a.spendAllowance(ctx, key, from, granted); err != nil {
+		return nil, nil, err
+	}
+	if err := a.checkDomain(ctx, pub, from, granted.domain); err != nil {
 		return nil, nil, err
 	}
 	claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}

@@ -186,7 +186,7 @@ func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	at, ok := readAuthority(req.Host, "http")
-	if !ok || at.name != r.opts.Domain && !below(at.name, r.opts.Domain) {
+	if !ok || !r.isOwn(at.name) && !r.shares.has(at.name) {
 		_ = pageOf(errOtherHost).Write(w, req)
 		return
 	}

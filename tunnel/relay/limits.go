@@ -88,6 +88,11 @@ const (
 	// plainEvery and plainBurst bound the new plain names of one address.
 	plainEvery = time.Minute
 	plainBurst = 20
+	// domainEvery and domainBurst bound the searches for proofs of users' domains, each
+	// of which asks servers that a stranger has chosen. An agent that waits for its record
+	// asks every few seconds.
+	domainEvery = 5 * time.Second
+	domainBurst = 20
 	// tokenEvery and tokenBurst bound the wrong enrolment tokens of one address;
 	// allTokensEvery and allTokensBurst those of all addresses together. An address
 	// that has presented fewer than firstTokens does not depend on the latter.

@@ -37,6 +37,8 @@ type network struct {
 	// names counts new or changed names, plain new plain names, tokens wrong
 	// enrolment tokens.
 	names, plain, tokens *rate.Limiter
+	// domains counts domains of users whose proof was looked for.
+	domains *rate.Limiter
 
 	pools [pools]list.List // of *conn
 	rank  [pools]int       // index in connections.evictable; -1 for none
@@ -51,6 +53,7 @@ func newNetwork(prefix netip.Prefix, l Limits) *network {
 		names:    rate.NewLimiter(namesPerSecond, namesBurst),
 		plain:    rate.NewLimiter(rate.Every(plainEvery), plainBurst),
 		tokens:   rate.NewLimiter(rate.Every(tokenEvery), tokenBurst),
+		domains:  rate.NewLimiter(rate.Every(domainEvery), domainBurst),
 	}
 	for p := range n.rank {
 		n.rank[p] = -1

@@ -71,6 +71,12 @@ type Options struct {
 	// network. Until there is one it returns the refusal of the claim. Nil is for a relay
 	// whose certificates do not change with claims.
 	CoverZone func(zone, key string, network netip.Prefix) error
+	// Domains proves that domains of users' own belong to keys; nil refuses all of them.
+	Domains DomainProver
+	// CoverDomain gets a certificate for a domain that belongs to a key, which has claimed
+	// it from network. Until there is one it returns the refusal of the claim. Nil is for a
+	// relay whose certificates do not change with claims: Covers decides.
+	CoverDomain func(domain, key string, network netip.Prefix) error
 	// Ready reports whether Serve has been called, for /healthz; nil means that it has.
 	Ready func() bool
 	// Collectors are metrics of other parts of the program.
@@ -222,6 +228,9 @@ func (r *Relay) start() {
 		defer stop()
 		r.maintain()
 	})
+	if r.opts.Domains != nil {
+		r.group.Go(r.proveDomains)
+	}
 	r.group.Go(func() {
 		r.keys.watch(r.life, func(err error) { r.log.Error("authorized keys not read", "error", err) })
 	})

@@ -168,6 +168,25 @@ func (t *shareTable) find(name string) (l live, ok bool, changed <-chan struct{}
 	return live{}, false, t.changed
 }
 
+// has reports whether a share has name, as it is.
+func (t *shareTable) has(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byName[name] != nil
+}
+
+// dropDomain takes the domain of its user from s, unless s has another claim meanwhile.
+func (t *shareTable) dropDomain(s *share, c *claimed) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.claimed != c || c.domain == "" || t.byKey[s.key] != s {
+		return
+	}
+	rest := *c
+	rest.domain, rest.hosts = "", c.hosts[1:]
+	t.putLocked(s, &rest)
+}
+
 // forKey returns the share of a key; nil for none.
 func (t *shareTable) forKey(key Key) *share {
 	t.mu.Lock()

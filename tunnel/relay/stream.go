@@ -139,6 +139,9 @@ func (r *Relay) find(ctx context.Context, name string, person bool) (live, error
 // whyAbsent returns why no session has name. It returns nil when one may come: the
 // relay has just started, and agents are about to connect.
 func (r *Relay) whyAbsent(ctx context.Context, name string, now time.Time) error {
+	if !r.isOwn(name) && r.mayHave(name) {
+		return nil
+	}
 	root, ok := tunnel.Root(name, r.opts.Domain)
 	if !ok || r.shares.isHeld(root) {
 		return errUnknownName // its agent is connected, and does not share name

@@ -105,7 +105,7 @@ func (v *visit) check() error {
 	case !ok:
 		v.w.Header().Set("Connection", "close")
 		return errInvalidHost
-	case at.name != v.relay.opts.Domain && !below(at.name, v.relay.opts.Domain):
+	case !v.relay.mayHave(at.name):
 		return errOtherHost
 	case !v.conn.covers(at.name):
 		return errOtherConnection
