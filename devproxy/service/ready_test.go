@@ -211,6 +211,9 @@ func TestEndsAtOnce(t *testing.T) {
 	if s.Exit != (Exit{Status: 1}) || len(s.Output) != 1 || !strings.Contains(s.Output[0], "address already in use") || s.Next.IsZero() {
 		t.Errorf("%+v", s)
 	}
+	if s := j.untilFrom(j.count(), "ending", in("web", Ending)); len(s.Output) == 0 {
+		t.Errorf("its output is not known while it ends: %+v", s)
+	}
 	j.untilFrom(j.count(), "failed again", func(s State) bool { return in("web", Failed)(s) && s.Failures > 1 })
 }
 

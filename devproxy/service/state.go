@@ -38,7 +38,7 @@ type State struct {
 	// Exit is how the command ended; only in Failed and Stopped.
 	Exit Exit
 	// Output is the end of what it printed, without colours, at most maxTail lines; only
-	// in Failed, when it starts again after that, and while it is Late.
+	// when it fails, in Ending too, when it starts again after that, and while it is Late.
 	Output []string
 	// Failures counts how often in a row it has failed.
 	Failures int

@@ -160,7 +160,11 @@ func (u *unit) attempt(ctx context.Context, spec Spec, failures int) (exit Exit,
 				if !since.IsZero() {
 					ready = time.Since(since)
 				}
-				u.set(State{Phase: Ending, Port: now.Port, Failures: failures})
+				ending := State{Phase: Ending, Port: now.Port, Failures: failures}
+				if stop != nil && !exit.OK() { // it was not asked to end
+					ending.Output = u.tail.all()
+				}
+				u.set(ending)
 			default:
 				now.PID, isReady = e.PID, found
 				u.set(now)
