@@ -130,7 +130,7 @@ func TestE2EContainersPodman(t *testing.T) {
 	p.image(evil, "evil", fmt.Sprintf("LABEL com.docker.compose.project.working_dir=%s com.docker.compose.service=api devproxy.host=hand.localhost", dir))
 	p.run("create", "--name", "evil", "localhost/evil")
 	s = until("a problem", func(s container.Snapshot) bool { return len(s.Problems) > 0 })
-	if len(s.Containers) != 3 || s.Problems[0].Container != "evil" || !strings.Contains(s.Problems[0].Err.Error(), "come from its image") {
+	if len(s.Containers) != 3 || s.Problems[0].Container != "evil" || !strings.Contains(s.Problems[0].Err.Error(), "its image has the label") {
 		t.Errorf("with a stranger's image: %+v", s)
 	}
 	p.run("rm", "evil")
