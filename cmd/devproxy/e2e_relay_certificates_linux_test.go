@@ -68,28 +68,11 @@ func (p *relayProcess) leaf(name string, roots *x509.CertPool) *x509.Certificate
 	return chain[0]
 }
 
-// freePort returns an address that is free for TCP and UDP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		packets, err := net.ListenPacket("udp", ln.Addr().String())
-		ln.Close()
-		if err == nil {
-			packets.Close()
-			return ln.Addr().String()
-		}
-	}
-}
-
 // TestE2ERelayCertificates: a relay whose authority is away waits for it, and is ready
 // with its certificates. It renews them, also after its process was replaced, without
 // closing a visitor's connection, and gets one for the zone of a key.
 func TestE2ERelayCertificates(t *testing.T) {
-	dns := freePort(t)
+	dns := freeDNSAddress(t)
 	authority := pebble.New(t, pebble.Options{DNS: dns, Validity: 20 * time.Second})
 	t.Setenv("SSL_CERT_FILE", authority.RootFile)
 	home := t.TempDir()
@@ -98,7 +81,7 @@ func TestE2ERelayCertificates(t *testing.T) {
 	if err := os.WriteFile(keys, []byte(base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	admin := freePort(t)
+	admin := freeDNSAddress(t)
 	p := launchRelay(t, home, "--domain", certificatesDomain, "--acme-ca", authority.URL, "--dns", dns, "--address", "127.0.0.1",
 		"--listen", "127.0.0.1:0", "--http", "none", "--admin", admin, "--authorized-keys", keys)
 	p.logHas(`"msg":"waiting for certificates"`)
@@ -239,7 +222,7 @@ func TestE2ERelayUnit(t *testing.T) {
 // TestE2ERelayCertificatesRefused: a relay whose authority issues nothing for the domain
 // ends with the reason and what to do.
 func TestE2ERelayCertificatesRefused(t *testing.T) {
-	dns := freePort(t)
+	dns := freeDNSAddress(t)
 	authority := pebble.New(t, pebble.Options{DNS: dns, Validity: time.Hour, Blocked: []string{"relay.localhost"}})
 	authority.Start()
 	t.Setenv("SSL_CERT_FILE", authority.RootFile)

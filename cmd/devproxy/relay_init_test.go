@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -100,24 +99,7 @@ func (s *parentServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 // initSetup is a `relay init` of t.example.com, whose text is in out and err.
 type initSetup struct {
 	*relayInit
-	out, err lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	out, err logBuffer
 }
 
 func newInitSetup(t *testing.T) (*initSetup, *parentServer) {
@@ -151,7 +133,7 @@ func freeDNSAddress(t *testing.T) string {
 }
 
 // waitText waits until a text has been printed.
-func waitText(t *testing.T, b *lockedBuffer, text string) {
+func waitText(t *testing.T, b *logBuffer, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(b.String(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -76,7 +76,7 @@ problem evil: its image has the label com.docker.compose.project.working_dir, so
 				}
 				_, _ = w.Write(answer) // the client sees that it is cut
 			})))
-			opts.Folder = "/work/shop"
+			opts.Folder = "/srv/shop"
 			opts.network = func() network {
 				return network{own: []netip.Addr{netip.MustParseAddr("172.17.0.1"), netip.MustParseAddr("10.88.0.1")}, direct: true, host: true}
 			}
@@ -88,7 +88,7 @@ problem evil: its image has the label com.docker.compose.project.working_dir, so
 				t.Error(diff)
 			}
 			for _, c := range s.Containers {
-				if c.Created.IsZero() || (c.Service == "") != (c.Name == "hand") || c.Folder != "/work/shop" {
+				if c.Created.IsZero() || (c.Service == "") != (c.Name == "hand") || c.Folder != "/srv/shop" {
 					t.Errorf("container %+v", c)
 				}
 			}
