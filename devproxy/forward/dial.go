@@ -97,7 +97,7 @@ type dialer struct {
 func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if err := d.checkLinks(); err != nil {
+	if err := CheckLinks(d.addrs[0], d.within); err != nil {
 		return nil, &dialError{[]Attempt{{d.addrs[0], err}}}
 	}
 	type result struct {
@@ -156,7 +156,7 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 // dialAddr connects to one address. It repeats a dial to loopback that gets no answer.
 func (d *dialer) dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 	if d.network == plan.NetworkNone {
-		return nil, &absentError{addr}
+		return nil, &AbsentError{addr}
 	}
 	if !isLoopback(addr) {
 		return d.dial(ctx, d.network, addr)
@@ -171,30 +171,32 @@ func (d *dialer) dialAddr(ctx context.Context, addr string) (net.Conn, error) {
 	}
 }
 
-// absentError is the error of a connection to containers of which none can be connected
-// to. It counts as a refused connection: requests are held until the plan has changed.
-type absentError struct{ text string }
+// AbsentError is the error of a connection to what can't be connected to yet: containers
+// that are not running, or what is behind a port forwarder. It counts as a refused
+// connection, so it is tried again.
+type AbsentError struct{ Text string }
 
-func (e *absentError) Error() string { return e.text }
+func (e *AbsentError) Error() string { return e.Text }
 
 // NotReady tells the error apart from that of a port on which nothing listens.
-func (e *absentError) NotReady() bool { return true }
+func (e *AbsentError) NotReady() bool { return true }
 
 // Unwrap returns the error of a refused connection.
-func (e *absentError) Unwrap() error { return neterror.ErrRefused }
+func (e *AbsentError) Unwrap() error { return neterror.ErrRefused }
 
 // errLinkChanged is the error of a socket behind a link that has changed since the
 // Proxyfile was read: no one has agreed to where it leads now.
 var errLinkChanged = errors.New("it leads to a different place than when the Proxyfile was read; save the Proxyfile to check it again")
 
-// checkLinks returns an error if the links of a unix socket lead out of the folder
-// where they led when consent was given. A missing socket is left to the dial.
-func (d *dialer) checkLinks() error {
-	if d.within == "" {
+// CheckLinks returns an error if the links of a unix socket lead out of within, the folder
+// where they led when consent was given; an empty one allows any. A missing socket is left
+// to the dial.
+func CheckLinks(socket, within string) error {
+	if within == "" {
 		return nil
 	}
-	real, err := filepath.EvalSymlinks(d.addrs[0])
-	if err != nil || plan.Within(real, d.within) {
+	real, err := filepath.EvalSymlinks(socket)
+	if err != nil || plan.Within(real, within) {
 		return nil
 	}
 	return errLinkChanged

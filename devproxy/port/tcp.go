@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -192,7 +191,7 @@ func stayOpen(ctx context.Context, c conn) (ahead []byte, err error) {
 		return nil, ctx.Err()
 	}
 	reset(c)
-	return nil, &absentError{c.RemoteAddr().String() + " closes every connection at once: what it forwards to is not running yet"}
+	return nil, &forward.AbsentError{Text: c.RemoteAddr().String() + " closes every connection at once: what it forwards to is not running yet"}
 }
 
 // refused reports whether nothing accepts yet: no port, no socket, or a service that is not
@@ -237,9 +236,9 @@ func (e *dialError) Unwrap() []error {
 
 func (k *socket) dialOne(ctx context.Context, m plan.Member, addr string) (conn, error) {
 	if m.Network == plan.NetworkNone {
-		return nil, &absentError{addr}
+		return nil, &forward.AbsentError{Text: addr}
 	}
-	if err := checkLinks(m); err != nil {
+	if err := forward.CheckLinks(addr, m.Within); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -258,32 +257,3 @@ func (k *socket) dialOne(ctx context.Context, m plan.Member, addr string) (conn,
 
 // errNoHalves is a mistake of the caller: Dial returns what can't end one direction.
 var errNoHalves = errors.New("the connection can't be closed in one direction")
-
-// errLinkChanged is the error of a socket behind a link that has changed since the
-// Proxyfile was read: no one has agreed to where it leads now.
-var errLinkChanged = errors.New("it leads to a different place than when the Proxyfile was read; save the Proxyfile to check it again")
-
-// checkLinks returns an error if the links of a unix socket lead out of the folder where
-// they led when consent was given. A missing socket is left to the dial.
-func checkLinks(m plan.Member) error {
-	if m.Within == "" {
-		return nil
-	}
-	real, err := filepath.EvalSymlinks(m.Addrs[0])
-	if err != nil || plan.Within(real, m.Within) {
-		return nil
-	}
-	return errLinkChanged
-}
-
-// absentError is the error of a connection to what can't be connected to yet: containers
-// that are not running, or what is behind a port forwarder. It counts as a refusal.
-type absentError struct{ text string }
-
-func (e *absentError) Error() string { return e.text }
-
-// NotReady tells the error apart from that of a port on which nothing listens.
-func (e *absentError) NotReady() bool { return true }
-
-// Unwrap returns the error of a refused connection.
-func (e *absentError) Unwrap() error { return neterror.ErrRefused }
