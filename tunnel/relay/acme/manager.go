@@ -148,7 +148,7 @@ func (r *run) close() { r.cache.Stop() }
 // own gets the relay's own certificates. An error is final.
 func (r *run) own(ctx context.Context) error {
 	for _, subject := range r.subject {
-		if err := r.secure(ctx, subject, kindRelay); err != nil {
+		if err := r.secure(ctx, subject); err != nil {
 			return err
 		}
 	}
@@ -160,17 +160,13 @@ func (r *run) own(ctx context.Context) error {
 
 // secure gets a certificate that is valid now, however long that takes. It returns an
 // error that another attempt cannot change, or that of ctx.
-func (r *run) secure(ctx context.Context, subject, kind string) error {
+func (r *run) secure(ctx context.Context, subject string) error {
 	refusals := 0
 	for attempt := 0; ; attempt++ {
-		due := r.load(ctx, subject)
-		if due && r.Covers(subject) {
-			return nil // maintain renews it
+		if !r.load(ctx, subject) || r.Covers(subject) {
+			return nil // maintain renews it when it is due
 		}
-		if !due {
-			return nil
-		}
-		err := r.obtain(ctx, subject, kind, refusals)
+		err := r.obtain(ctx, subject, refusals)
 		if err == nil {
 			continue // and load it
 		}
@@ -197,7 +193,7 @@ func (r *run) secure(ctx context.Context, subject, kind string) error {
 
 // obtain orders a certificate once, and keeps it in the storage. After a refusal, the
 // rehearsal comes first.
-func (r *run) obtain(ctx context.Context, subject, kind string, refusals int) error {
+func (r *run) obtain(ctx context.Context, subject string, refusals int) error {
 	ctx, cancel := context.WithTimeout(ctx, orderTimeout)
 	defer cancel()
 	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &refusals)
@@ -209,10 +205,10 @@ func (r *run) obtain(ctx context.Context, subject, kind string, refusals int) er
 	err := order(ctx, subject)
 	switch {
 	case err == nil:
-		r.orders.WithLabelValues(kind, "issued").Inc()
+		r.orders.WithLabelValues(r.kind(subject), "issued").Inc()
 		r.opts.Log.Info("certificate issued", "name", subject, "authority", r.opts.Authority, "ms", time.Since(began).Milliseconds())
 	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		r.orders.WithLabelValues(kind, explain(err, r.opts).outcome()).Inc()
+		r.orders.WithLabelValues(r.kind(subject), explain(err, r.opts).outcome()).Inc()
 	}
 	return err
 }

@@ -207,7 +207,7 @@ func TestIssue(t *testing.T) {
 
 	// One that is stored, and has expired, is replaced.
 	r := newRun(s.Manager)
-	if err := r.obtain(t.Context(), "t.example.com", kindRelay, 0); err != nil {
+	if err := r.obtain(t.Context(), "t.example.com", 0); err != nil {
 		t.Fatal(err)
 	}
 	if r.load(t.Context(), "t.example.com"); s.serial("t.example.com") == own {
@@ -340,10 +340,10 @@ func TestRehearsal(t *testing.T) {
 	s.authority.Start()
 	r := newRun(s.Manager)
 	defer r.close()
-	if err := r.obtain(t.Context(), "t.example.com", kindRelay, 1); err == nil || !strings.Contains(err.Error(), rehearsal.URL) {
+	if err := r.obtain(t.Context(), "t.example.com", 1); err == nil || !strings.Contains(err.Error(), rehearsal.URL) {
 		t.Errorf("after a refusal: %v", err)
 	}
-	if err := r.obtain(t.Context(), "t.example.com", kindRelay, 0); err != nil {
+	if err := r.obtain(t.Context(), "t.example.com", 0); err != nil {
 		t.Errorf("without one: %v", err)
 	}
 }

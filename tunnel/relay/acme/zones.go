@@ -266,7 +266,7 @@ func (r *run) orderZone(ctx context.Context, zone string) {
 		return
 	}
 	var failure *Failure
-	if err := r.obtain(ctx, subject, kindZone, 0); err != nil {
+	if err := r.obtain(ctx, subject, 0); err != nil {
 		failure = explain(err, r.opts)
 		if ctx.Err() == nil {
 			r.opts.Log.Error("certificate not issued", "name", subject, "error", failure.Error(), "fix", failure.Fix())
