@@ -86,9 +86,6 @@ func New(o Options) (*Zone, error) {
 	return z, nil
 }
 
-// NameServer returns the name of the domain's name server, without a dot at its end.
-func (z *Zone) NameServer() string { return strings.TrimSuffix(z.nameServer, ".") }
-
 // AddText gives a name below the domain a text, in addition to others that it has.
 func (z *Zone) AddText(name, text string) error {
 	name = dns.CanonicalName(name)
