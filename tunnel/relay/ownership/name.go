@@ -2,6 +2,7 @@ package ownership
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -47,7 +48,7 @@ func faultOf(name, relay string) (reason, fix string) {
 		return "is the relay's own", "choose a name below a domain of yours, or use a plain name of the relay: name = \"shop\""
 	case within(relay, name):
 		return "is above the relay's own domain", below
-	case isSpecial(last):
+	case slices.Contains(special, last):
 		return "exists in no DNS of the internet", "choose a name below a domain that is registered to you"
 	case public == name:
 		return "is a public suffix: strangers own the names below it", below
@@ -71,15 +72,6 @@ func isName(name string) bool {
 // "ends in a number").
 func isNumber(label string) bool {
 	return strings.Trim(label, "0123456789") == "" || strings.HasPrefix(label, "0x")
-}
-
-func isSpecial(last string) bool {
-	for _, name := range special {
-		if last == name {
-			return true
-		}
-	}
-	return false
 }
 
 // within reports whether name is domain or below it.
