@@ -263,18 +263,13 @@ func (i *relayInit) answer(ctx context.Context) (stop func(), err error) {
 		}
 	}
 	for _, at := range i.relay.zone.dnsAt {
-		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", at.String())
+		streams, packets, err := openDNS(ctx, at)
 		if err != nil {
 			closeAll()
 			return nil, err
 		}
-		sockets.Listeners = append(sockets.Listeners, ln)
-		conn, err := new(net.ListenConfig).ListenPacket(ctx, "udp", at.String())
-		if err != nil {
-			closeAll()
-			return nil, err
-		}
-		sockets.Packets = append(sockets.Packets, conn)
+		sockets.Listeners = append(sockets.Listeners, streams)
+		sockets.Packets = append(sockets.Packets, packets)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)

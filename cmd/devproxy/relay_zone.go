@@ -3,15 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -182,11 +183,7 @@ func (run *relayRun) openZone(o *relay.Options) error {
 		return err
 	}
 	z := &relayZone{run: run, server: zone.NewServer(records, run.log)}
-	for name, conn := range run.sockets.Packets {
-		if strings.HasPrefix(name, handover.PacketPrefix) {
-			z.sockets.Packets = append(z.sockets.Packets, conn)
-		}
-	}
+	z.sockets.Packets = slices.Collect(maps.Values(run.sockets.Packets))
 	for name, ln := range run.sockets.Listeners {
 		if strings.HasPrefix(name, handover.StreamPrefix) {
 			z.sockets.Listeners = append(z.sockets.Listeners, ln)
@@ -205,8 +202,8 @@ func (run *relayRun) openZone(o *relay.Options) error {
 	}
 	slog.SetDefault(run.log) // for what certmagic says about lock files on standard error
 	run.zone = z
-	o.Certificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return z.manager.GetCertificate(hello) }
-	o.Covers, o.CoverZone, o.Certificates = z.manager.Covers, z.manager.CoverZone, z.manager.InUse
+	o.Certificate, o.Certificates = z.manager.GetCertificate, z.manager.InUse
+	o.Covers, o.CoverZone = z.manager.Covers, z.manager.CoverZone
 	o.Ready = z.serving.Load
 	o.Collectors = append(o.Collectors, z.server, z.manager)
 	return nil
@@ -222,18 +219,29 @@ func certificatesFolder(state string) string {
 func (run *relayRun) listenDNS(ctx context.Context) error {
 	run.sockets.Packets = map[string]net.PacketConn{}
 	for i, at := range run.cfg.zone.dnsAt {
-		streams, err := new(net.ListenConfig).Listen(ctx, "tcp", at.String())
+		streams, packets, err := openDNS(ctx, at)
 		if err != nil {
 			return dnsBindError(at, err)
 		}
 		run.sockets.Listeners[handover.StreamPrefix+strconv.Itoa(i)] = streams
-		packets, err := new(net.ListenConfig).ListenPacket(ctx, "udp", streams.Addr().String()) // port 0 is any port, the same for both
-		if err != nil {
-			return dnsBindError(at, err)
-		}
 		run.sockets.Packets[handover.PacketPrefix+strconv.Itoa(i)] = packets
 	}
 	return nil
+}
+
+// openDNS opens a TCP and a UDP socket for DNS queries. Port 0 is any port, the same for
+// both.
+func openDNS(ctx context.Context, at netip.AddrPort) (streams net.Listener, packets net.PacketConn, err error) {
+	streams, err = new(net.ListenConfig).Listen(ctx, "tcp", at.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	packets, err = new(net.ListenConfig).ListenPacket(ctx, "udp", streams.Addr().String())
+	if err != nil {
+		streams.Close()
+		return nil, nil, err
+	}
+	return streams, packets, nil
 }
 
 // dnsBindError adds the exit code and the fix.
