@@ -44,16 +44,13 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	if err != nil {
 		return nil, nil, err
 	}
+	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
 	ofRelay := hosts // those that the relay's certificates must cover
 	if c.Domain != "" && len(hosts) > 0 {
-		ofRelay = hosts[1:]
+		granted.domain, ofRelay = c.Domain, hosts[1:]
 	}
 	if err := a.checkCovered(ofRelay, zone, c); err != nil {
 		return nil, nil, err
-	}
-	granted := &claimed{zone: zone, hosts: hosts, until: c.Until}
-	if len(hosts) > 0 {
-		granted.domain = c.Domain
 	}
 	switch {
 	case len(hosts) == 0:
