@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"bytes"
+	"io"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -34,7 +35,7 @@ var holding atomic.Int64
 //   - A script or style that a Content-Security-Policy allows by its hash gets the
 //     hash of its new content there. For this the page is held back: from its
 //     beginning if the policy is in the header, else from the <meta> that has it.
-//     Behind the part that is held back, such scripts and styles stay as they are.
+//     After the part that is held back, such scripts and styles stay as they are.
 //   - The sources of a policy in a <meta> are replaced like those in a header.
 type page struct {
 	names    *Names
@@ -234,8 +235,7 @@ func (p *page) content(b []byte, end bool) (size int, done bool) {
 
 // element writes a start tag that matters.
 func (p *page) element(name string, tag []byte) error {
-	t := attributes{tag: tag}
-	tagAt(tag, func(a attribute) { t.all = append(t.all, a) })
+	t := attributesOf(tag)
 	if isRaw(name) {
 		p.in = name
 		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || name == "script" && !t.has("src"))
@@ -338,7 +338,7 @@ func (p *page) allow(content []byte, complete bool) error {
 		return err
 	}
 	if p.shadow == nil {
-		p.shadow = NewText(p.names, discard{})
+		p.shadow = NewText(p.names, io.Discard)
 	}
 	_, _ = p.shadow.Write(content) // which never fails
 	if complete {
@@ -350,11 +350,6 @@ func (p *page) allow(content []byte, complete bool) error {
 	}
 	return p.put(segment{text: content, verbatim: true})
 }
-
-// discard is a writer that never fails.
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func (p *page) write(b []byte) error {
 	if len(b) == 0 {
@@ -387,8 +382,7 @@ func (p *page) send(s segment) error {
 		return p.text.pass(s.text)
 	}
 	if s.policies {
-		t := attributes{tag: s.text}
-		tagAt(s.text, func(a attribute) { t.all = append(t.all, a) })
+		t := attributesOf(s.text)
 		t.change("content", p.added.policy)
 		s.text = t.tag
 	}

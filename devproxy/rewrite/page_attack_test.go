@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"io"
 	"strings"
 	"testing"
 )
@@ -53,12 +54,12 @@ func TestMemoryOfManyResponses(t *testing.T) {
 	var pages []*page
 	var collectors []*sink
 	for range maxHolding + 1 {
-		p := newPage(testNames(), NewText(testNames(), discard{}), strings.ToLower, func(string) {})
+		p := newPage(testNames(), NewText(testNames(), io.Discard), strings.ToLower, func(string) {})
 		p.holdFor([]string{policy})
 		pages = append(pages, p)
 	}
 	for range maxSinks + 1 {
-		collectors = append(collectors, newSink(discard{}, func() {}))
+		collectors = append(collectors, newSink(io.Discard, func() {}))
 	}
 	if !pages[maxHolding-1].hold || pages[maxHolding].hold {
 		t.Error("another number of pages is held back than the limit")

@@ -131,6 +131,13 @@ type attributes struct {
 	all []attribute
 }
 
+// attributesOf returns those of a complete tag.
+func attributesOf(tag []byte) attributes {
+	t := attributes{tag: tag}
+	tagAt(tag, func(a attribute) { t.all = append(t.all, a) })
+	return t
+}
+
 func (t *attributes) find(name string) (attribute, bool) {
 	for _, a := range t.all {
 		if a.name == name {
