@@ -56,7 +56,7 @@ func (r *run) resolves(ctx context.Context, h host) bool {
 
 // accepts connects to each address of a name. One that does not accept costs the visitors
 // that try it first.
-func (r *run) accepts(ctx context.Context, port string, addrs []netip.Addr) (any bool) {
+func (r *run) accepts(ctx context.Context, port string, addrs []netip.Addr) bool {
 	var good []string
 	four, six := false, false
 	for _, addr := range addrs[:min(len(addrs), maxAddrs)] {

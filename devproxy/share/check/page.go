@@ -17,9 +17,6 @@ import (
 
 // pages opens the pages of the project as visitors do.
 func (r *run) pages(ctx context.Context, hosts []host) {
-	if len(hosts) == 0 {
-		return
-	}
 	for _, h := range hosts {
 		if h.wild {
 			continue // which names have a page is not known
@@ -124,8 +121,7 @@ func (r *run) answered(h host, p opened, took time.Duration) {
 	}
 }
 
-// waiting returns the route of a host whose upstream does not answer, the one of the page
-// first.
+// waiting returns the route of a host's page, if its upstream does not answer.
 func (r *run) waiting(h host) (control.Route, bool) {
 	for _, served := range r.Hosts {
 		if served.Name != h.local {

@@ -3,6 +3,7 @@ package check
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -19,7 +20,6 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/devproxy/devproxy/devproxy/control"
-	"github.com/devproxy/devproxy/devproxy/doctor"
 )
 
 // maxSkew is how far this machine's clock may be from the relay's.
@@ -160,21 +160,13 @@ func (r *run) path(ctx context.Context, h host) {
 		case ctx.Err() != nil:
 			r.unknown(step.name, "devproxy share --check", "the check took too long")
 		case r.Share.Operator != "":
-			r.warning(step.name, "devproxy share --relay HOST, through a relay of your own", "%s: %s", r.Share.Relay, r.why(err))
+			r.warning(step.name, "devproxy share --relay HOST, through a relay of your own", "%s: %s", r.Share.Relay, reason(err))
 		case relay && answered.status == http.StatusTooManyRequests:
-			r.say(doctor.Unknown, step.name, "the relay answers 429: too many requests from this address", "devproxy share --check, in a minute")
+			r.unknown(step.name, "devproxy share --check, in a minute", "the relay answers 429: too many requests from this address")
 		default:
-			r.fault(step.name, step.fix, "relay: %s", r.why(err))
+			r.fault(step.name, step.fix, "relay: %s", reason(err))
 		}
 	}
-}
-
-// why describes why a step failed.
-func (r *run) why(err error) string {
-	if answered, ok := errors.AsType[*probeError](err); ok {
-		return answered.Error()
-	}
-	return reason(err)
 }
 
 // socket opens a WebSocket and sends a message there and back.
@@ -218,7 +210,7 @@ func (r *run) stream(ctx context.Context, h host) (string, error) {
 	first, err := event(events)
 	took := rounded(time.Since(started))
 	if err != nil || first != "first" {
-		return "", cmpErr(err, "the first event is missing")
+		return "", cmp.Or(err, errors.New("the first event is missing"))
 	}
 	if _, err := r.probe(ctx, http.MethodPost, h.at("next"), nil); err != nil {
 		return "", err
@@ -239,14 +231,7 @@ func event(lines *bufio.Scanner) (string, error) {
 			return data, nil
 		}
 	}
-	return "", cmpErr(lines.Err(), "the stream ended early")
-}
-
-func cmpErr(err error, text string) error {
-	if err == nil {
-		return errors.New(text)
-	}
-	return err
+	return "", cmp.Or(lines.Err(), errors.New("the stream ended early"))
 }
 
 // block is repeated in the upload. It is random, so that nothing makes it smaller.
@@ -279,12 +264,9 @@ type pattern struct {
 }
 
 func newBody(size int64) *pattern {
-	p := &pattern{}
 	data := make([]byte, block)
 	_, _ = rand.Read(data) // it never fails (crypto/rand)
-	blocks := func() io.Reader { return bytes.NewReader(data) }
-	p.Reader = io.LimitReader(&repeated{blocks, blocks()}, size)
-	return p
+	return &pattern{Reader: io.LimitReader(repeated{bytes.NewReader(data)}, size)}
 }
 
 func (p *pattern) Read(b []byte) (int, error) {
@@ -294,15 +276,12 @@ func (p *pattern) Read(b []byte) (int, error) {
 }
 
 // repeated reads the same again and again.
-type repeated struct {
-	again func() io.Reader
-	now   io.Reader
-}
+type repeated struct{ content io.ReadSeeker }
 
-func (r *repeated) Read(b []byte) (int, error) {
-	n, err := r.now.Read(b)
+func (r repeated) Read(b []byte) (int, error) {
+	n, err := r.content.Read(b)
 	if errors.Is(err, io.EOF) {
-		r.now, err = r.again(), nil
+		_, err = r.content.Seek(0, io.SeekStart)
 	}
 	return n, err
 }
