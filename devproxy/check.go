@@ -53,7 +53,7 @@ func (c *shareCheck) begin() (token string, err error) {
 	defer c.mu.Unlock()
 	if time.Now().Before(c.until) {
 		return "", &control.ShareError{
-			Text: "another check of this share is running", Fix: "devproxy share --check, when it has ended; within two minutes it has",
+			Text: "another check of this share is running", Fix: "devproxy share --check, when that has ended: it takes at most two minutes",
 		}
 	}
 	token = rand.Text()

@@ -82,7 +82,8 @@ const closedReferrer = "same-origin"
 // outwardReferrer sets the Referrer-Policy in a share with an unguessable name. There
 // every policy that sends other sites the origin reveals the name, so the project may
 // choose only among those that do not. A page can still choose another policy with
-// <meta name="referrer"> or a referrerpolicy attribute: bodies are not changed.
+// <meta name="referrer"> or a referrerpolicy attribute: devproxy leaves those in
+// bodies as they are.
 //
 // No policy sends the origin to the share's other hosts only. Browsers take the
 // Origin of a form from the same policy as the Referer (WHATWG Fetch, "append a
