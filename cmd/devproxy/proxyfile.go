@@ -79,25 +79,31 @@ func loadProject(f fileFlags) (devproxy.Loaded, *consents, error) {
 	return loaded, known, err
 }
 
-// loadPlan is loadProject for verbs that need a plan. It writes the diagnostics of a
-// Proxyfile that has errors.
+// loadPlan is loadProject for verbs that need a plan.
 func loadPlan(s *streams, f fileFlags) (*plan.Plan, *consents, error) {
+	loaded, known, err := loadValid(s, f)
+	return loaded.Plan, known, err
+}
+
+// loadValid is loadProject for a Proxyfile that must have no errors. It writes the
+// diagnostics of one that has some.
+func loadValid(s *streams, f fileFlags) (devproxy.Loaded, *consents, error) {
 	loaded, known, err := loadProject(f)
 	if err != nil || !loaded.Diagnostics.HasErrors() {
-		return loaded.Plan, known, err
+		return loaded, known, err
 	}
 	if err := loaded.Diagnostics.Write(s.Err, loaded.File.Sources, s.Color); err != nil {
-		return nil, nil, fmt.Errorf("cannot write the diagnostics: %w", err)
+		return devproxy.Loaded{}, nil, fmt.Errorf("cannot write the diagnostics: %w", err)
 	}
-	return nil, nil, exit(exitProxyfile)
+	return devproxy.Loaded{}, nil, exit(exitProxyfile)
 }
 
 // loadServed is loadPlan for verbs that show what `devproxy up` would serve: with the
 // containers that run now, if the user has allowed that.
 func loadServed(ctx context.Context, s *streams, f fileFlags) (*plan.Plan, *consents, error) {
-	loaded, known, err := loadProject(f)
-	if err != nil || loaded.Diagnostics.HasErrors() || !loaded.Plan.UsesContainers() {
-		return loadPlan(s, f)
+	loaded, known, err := loadValid(s, f)
+	if err != nil || !loaded.Plan.UsesContainers() {
+		return loaded.Plan, known, err
 	}
 	allowed := known.allowed(loaded.Plan.Effects())
 	for _, e := range loaded.Plan.Effects() {
