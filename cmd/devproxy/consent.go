@@ -231,7 +231,7 @@ func askConsent(ctx context.Context, s *streams, effects []*plan.Effect) bool {
 	s.listEffects(&list, effects, nil)
 	fmt.Fprint(s.Err, list.String())
 	if !s.fits(list.String() + "\n") { // the question takes a row too
-		s.hang(s.Err, "", 0, s.bold(longList))
+		s.line(s.bold(longList))
 	}
 	return confirm(ctx, s, "Allow this from now on? [y/N] ")
 }

@@ -165,10 +165,10 @@ func mayWrite(path string) bool {
 // printNotes says what is left out, and which lines of the file contradict the block.
 func (c *namesChange) printNotes(s *streams, text []byte) {
 	for _, skipped := range c.Skipped {
-		s.hang(s.Err, "", 0, fmt.Sprintf("left out: %s %s", skipped.Name, skipped.Reason))
+		s.line(fmt.Sprintf("left out: %s %s", skipped.Name, skipped.Reason))
 	}
 	for _, other := range hostsfile.Others(text, c.Names) {
-		s.hang(s.Err, "", 0, fmt.Sprintf("%s, line %d, gives %s another address, %s; most programs use the first line", c.HostsFile, other.Line, other.Name, other.Address))
+		s.line(fmt.Sprintf("%s, line %d, gives %s another address, %s; most programs use the first line", c.HostsFile, other.Line, other.Name, other.Address))
 	}
 }
 

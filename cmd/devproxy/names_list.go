@@ -80,7 +80,7 @@ func runNames(ctx context.Context, s *streams, opts namesOptions) error {
 		case len(list) == 0:
 			fmt.Fprintln(s.Err, typed(noProject+"; to start one: devproxy up"))
 		case everything && missing == 0:
-			s.hang(s.Err, "", 0, systemAnswers)
+			s.line(systemAnswers)
 		case missing > 0:
 			s.inlineCommand("Programs that ask the system's resolver don't find "+count(missing, "name")+":", typed("devproxy names sync"))
 		}

@@ -118,7 +118,7 @@ func runTrust(ctx context.Context, s *streams, opts trustOptions) error {
 		err := t.run(ctx, ca, trust.Store.Check)
 		return cmp.Or(t.checkDomains(ctx), err)
 	}
-	s.hang(s.Err, "", 0, "This CA can sign localhost names and loopback addresses, nothing else.")
+	s.line("This CA can sign localhost names and loopback addresses, nothing else.")
 	err = t.run(ctx, ca, trust.Store.Install)
 	t.printUnchanged(trust.Trusted, "Nothing was changed: this machine already trusts the CA.")
 	if !opts.json {

@@ -71,7 +71,7 @@ func (t *trustRun) trustDomain(ctx context.Context) error {
 	if err != nil {
 		return caError(err)
 	}
-	t.hang(t.Err, "", 0, fmt.Sprintf("This CA can sign %s and names below it, nothing else.", domain))
+	t.line(fmt.Sprintf("This CA can sign %s and names below it, nothing else.", domain))
 	err = t.run(ctx, ca, trust.Store.Install)
 	t.printUnchanged(trust.Trusted, "Nothing was changed: this machine already trusts the CA of "+domain+".")
 	if !t.opts.json {
@@ -95,7 +95,7 @@ func (t *trustRun) confirmDomain(ctx context.Context, risk localca.Risk, folder 
 	case localca.PublicRisk:
 		text = fmt.Sprintf("%s can be a real site on the internet. Your browsers send it the cookies of the domains above it, so projects there can read these.", domain)
 	}
-	t.hang(t.Err, "", 0, text+fmt.Sprintf(" From now on this machine accepts certificates for %s, and for every name below it, that are signed with a key in %s. "+
+	t.line(text + fmt.Sprintf(" From now on this machine accepts certificates for %s, and for every name below it, that are signed with a key in %s. "+
 		"A thief of that key, for example a program that runs as you, can pretend to be https://%[1]s to this machine, and read the passwords and data that you send there. "+
 		"Do it only for a name that is yours and that you use for nothing but development. Never do it for a site that you sign in to, such as a bank.", domain, devproxy.Home(folder)))
 	switch {
