@@ -143,7 +143,7 @@ func (o *zoneOptions) checkAuthority() error {
 // outgoingAddresses returns the addresses that this machine reaches the internet from,
 // IPv4 first. It sends nothing.
 func outgoingAddresses() (addresses []netip.Addr) {
-	for _, target := range []string{"192.0.2.1:53", "[2001:db8::1]:53"} { // nobody's (RFC 5737, RFC 3849)
+	for _, target := range []string{"192.0.2.1:53", "[2001:db8::1]:53"} { // for documentation only (RFC 5737, RFC 3849)
 		c, err := net.Dial("udp", target)
 		if err != nil {
 			continue // no such protocol here

@@ -18,8 +18,8 @@ import (
 
 // The certificates of zones have a budget: the authority has one for the domain that
 // the relay is below, which the relay's own certificates and other servers of the same
-// owner need too. Let's Encrypt's is 50 new names in seven days. Renewals do not count,
-// here and there.
+// owner need too. Let's Encrypt's is 50 new names in seven days. Renewals count for
+// neither budget.
 const (
 	// zonesPerWeek is how many zones may get their first certificate in seven days.
 	zonesPerWeek = 25

@@ -246,7 +246,7 @@ func (a asked) address(ctx context.Context, record Record, delegation *dns.Msg) 
 		values = addressesIn(append(slices.Clone(reply.Answer), reply.Extra...), name, kind)
 	}
 	if len(values) == 0 && !dns.IsSubDomain(delegation.Question[0].Name, name) { // a name of another zone
-		found, _ := a.resolver().LookupNetIP(ctx, "ip", name) // none is what is said then
+		found, _ := a.resolver().LookupNetIP(ctx, "ip", name) // without an address the record is missing
 		for _, address := range found {
 			if address = address.Unmap(); typeOf(address) == record.Type {
 				values = append(values, address.String())

@@ -65,7 +65,7 @@ type proof struct {
 	at  time.Time // when it was last seen
 }
 
-// Options configure a Prover. Those without more than Relay are for the internet.
+// Options configure a Prover. The zero values of all but Relay are for the internet.
 type Options struct {
 	// Relay is the relay's domain: "t.example.net".
 	Relay string
@@ -205,5 +205,5 @@ func all(answers [][]string, value string) bool {
 	return len(answers) > 0 && !slices.ContainsFunc(answers, func(values []string) bool { return !slices.Contains(values, value) })
 }
 
-// errSilent is when no server of a zone answers.
+// errSilent means that no server of a zone answers.
 var errSilent = errors.New("no DNS server of its zone answers")

@@ -101,7 +101,8 @@ func (w *walk) askAll(ctx context.Context, servers []string, name string, kind u
 }
 
 // referral returns the zone below zone that contains name, and its servers, if a reply
-// refers there. An answer of the zone itself takes part no more then: the name is not in it.
+// refers there. Then the authoritative answers of zone's other servers do not count: name is
+// not in zone.
 func referral(replies []*dns.Msg, zone, name string) (cut string, servers []string) {
 	for _, reply := range replies {
 		if reply.Authoritative || len(reply.Answer) > 0 {
