@@ -154,9 +154,9 @@ type servedName struct {
 	line   int
 }
 
-// servedNames asks every running devproxy of this user. The name of the machine's page is
-// among them, without a place. One that does not answer is an
-// error: its names must not be lost.
+// servedNames returns the names that every running devproxy of this user serves. One that
+// does not answer is an error: its names must not be lost. The name of the machine's page
+// is among them, without a place.
 func servedNames(ctx context.Context) ([]servedName, error) {
 	if err := refuseSudo(); err != nil {
 		return nil, err

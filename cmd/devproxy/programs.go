@@ -62,9 +62,8 @@ var (
 )
 
 // runAttached runs a program that the user has named, as a shell would, on our own
-// streams with additional variables. Ctrl-C
-// reaches it through the terminal; other signals are passed on. If the program ran
-// and failed, the error is an *exec.ExitError.
+// streams with additional variables. Ctrl-C reaches it through the terminal; other signals
+// are passed on. If the program ran and failed, the error is an *exec.ExitError.
 func runAttached(ctx context.Context, s *streams, argv, env []string) error {
 	path, err := exec.LookPath(argv[0])
 	return runFound(ctx, s, path, err, argv, append(os.Environ(), env...))

@@ -66,7 +66,8 @@ type Options struct {
 }
 
 // Read looks through dir, an absolute path, and the folders in it, and writes a
-// Proxyfile for the servers that it finds. The error is about dir itself; a file that cannot be read or understood becomes a Note.
+// Proxyfile for the servers that it finds. The error is about dir itself; a file that
+// cannot be read or understood becomes a Note.
 func Read(dir string, opts Options) (*Result, error) {
 	d, err := discover(dir, opts)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// started is a service block with a command.
+// startedService is a service block with a command.
 type startedService struct {
 	name  string
 	what  string // a comment; empty if a host has it

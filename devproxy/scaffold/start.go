@@ -181,7 +181,7 @@ var scriptName = regexp.MustCompile(`^[^-/\s][^\s]*( [^\s]+)*$`)
 // passing are the wrappers that give the arguments after them to their program.
 var passing = strings.Fields("cross-env env npx bunx pnpx dotenv dotenvx env-cmd nice")
 
-// script is what a script of package.json does, as far as starting it matters.
+// scriptShape is what a script of package.json does, as far as starting it matters.
 type scriptShape struct {
 	// runs is the other script that it is nothing but a call of; empty if none.
 	runs string
