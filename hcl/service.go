@@ -111,10 +111,10 @@ func (d *decoder) decodeService(b *block) *Service {
 
 // ownPort is the port of this machine that u is; 0 for anything else.
 func (u *Upstream) ownPort() uint16 {
-	if u == nil || u.Service != nil || len(u.Members) != 1 || u.Members[0].Socket != "" || !isPlainLoopback(u.Members[0].Host) {
+	if u == nil || u.Service != nil {
 		return 0
 	}
-	return u.Members[0].Port
+	return u.ownPortOf()
 }
 
 // decodeBalance decodes how requests are spread over members.
