@@ -85,9 +85,7 @@ func (f *flows) read(socket *net.UDPConn) {
 		}
 		if err != nil {
 			// On Windows, an answer that a client did not want fails the next read.
-			if !pause(f.socket.ctx, time.Millisecond) {
-				continue // it is closed, or about to be
-			}
+			pause(f.socket.ctx, time.Millisecond)
 			continue
 		}
 		if flow := f.of(client, socket); flow != nil {
