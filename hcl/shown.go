@@ -64,8 +64,7 @@ func shortened(text string) string {
 
 // localsOf returns the locals, the upstreams of services and the listen of ports that
 // expressions refer to, and those that these refer to, by what they are called: "local.a",
-// "service.api.upstream". A
-// reference to all of them means all.
+// "service.api.upstream". A reference to all of them means all.
 func (s *scope) localsOf(all []hclsyntax.Expression) map[string]*node {
 	found := map[string]*node{}
 	var add func(expr hclsyntax.Expression)
@@ -201,7 +200,7 @@ func (d *display) localOf(e *hclsyntax.ScopeTraversalExpr) *node {
 
 // plain returns the value of an expression that no variable flows into; NilVal for any
 // other, and for one that cannot be evaluated: a choice that is not taken may have a
-// mistake, which is none then.
+// mistake, which is not reported.
 func (d *display) plain(expr hclsyntax.Expression, t *text) cty.Value {
 	before, exhausted := *d.reporter, d.exhausted
 	d.reported = maps.Clone(before.reported)

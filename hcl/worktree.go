@@ -33,9 +33,9 @@ const (
 	noLabel = "worktree"
 )
 
-// label returns the DNS label of the worktree: that of its name. A label that is not the name itself, or is among
-// taken, ends with a hash: another branch may have the same one, and no worktree needs
-// to know the others.
+// label returns the DNS label of the worktree: that of its name. A label that is not the
+// name itself, or is among taken, ends with a hash: another branch may have the same one,
+// and no worktree needs to know the others.
 func (w *Worktree) label(taken map[string]bool) string {
 	label := Label(w.Name)
 	if label == w.Key && !taken[label] {

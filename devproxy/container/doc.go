@@ -36,10 +36,10 @@
 // Nothing of an engine is read without a limit: 32 MiB for a list, 4 MiB for one
 // container or image, 1 MiB for one event, 1 KiB for a label that counts. A container
 // over its limit, or that the engine can't describe, is left out, with a [Problem]; a list
-// over its limit fails. A request may
-// take 5 seconds, all that a list needs 10. A list follows an event after 20 ms, and
-// the next one comes at least 200 ms later. Without events there is one each minute. An
-// engine that is away is tried again after at most 5 seconds.
+// over its limit fails. A request may take 5 seconds, and all those of a list 10. A list
+// follows an event after 20 ms, and the next one comes at least 200 ms later. Without
+// events there is one each minute. An engine that is away is tried again after at most 5
+// seconds.
 //
 // Only engines on this machine count. With DOCKER_HOST=ssh://… or tcp://…, the
 // containers' addresses are those of another machine, or at least of another network

@@ -27,7 +27,7 @@ type Containers struct {
 type Container struct {
 	Name    string // "shop-api-1"
 	Service string // of compose; empty for a container that compose has not made
-	// State is how the engine calls it: "running", "created", "restarting", "paused",
+	// State is what the engine calls it: "running", "created", "restarting", "paused",
 	// "exited", "dead", "removing".
 	State string
 	// Health is "starting", "healthy", "unhealthy" or, without a health check, empty.

@@ -266,7 +266,6 @@ func (b *builder) route(host *Host, h *hcl.Host, w *hcl.Route) *Route {
 		Source:          b.source(*at),
 		Labelled:        labelled,
 	}
-
 	if s.Timeout != nil {
 		r.Timeout = *s.Timeout
 	}

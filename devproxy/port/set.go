@@ -94,9 +94,10 @@ func New(opts Options) *Set {
 }
 
 // Apply serves these ports in place of the previous ones. A port with the same Key keeps
-// its socket; its new connections go to the new upstream, and so do all its datagrams. A port that is left out accepts
-// no more. Its connections continue until they end; its flows end. When Apply returns, each
-// port is listened on, unless that failed: then it is tried again until it works.
+// its socket; its new connections go to the new upstream, and so do all its datagrams. A
+// port that is left out accepts no more. Its connections continue until they end; its flows
+// end. When Apply returns, each port is listened on, unless that failed: then it is tried
+// again until it works.
 func (s *Set) Apply(ports []*plan.Port) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
