@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -206,7 +207,7 @@ func sleep(ctx context.Context, s spec) error {
 	group.SetLimit(16)
 	for i := range sessions {
 		group.Go(func() (err error) {
-			sessions[i], err = openSession(ctx, s.Addr, config)
+			sessions[i], err = openSession(ctx, s.Addr, sleeperAddr(i), config)
 			return err
 		})
 	}
@@ -228,7 +229,18 @@ func sleep(ctx context.Context, s spec) error {
 	return nil
 }
 
-func openSession(ctx context.Context, addr string, config *tls.Config) (*tunnel.Session, error) {
+// sleepersPerAddress stays below the new names that a relay allows one address at once.
+const sleepersPerAddress = 500
+
+// sleeperAddr is the address that the i-th sleeping share dials from. The relay is on the
+// same machine, where every address of 127.0.0.0/8 works.
+func sleeperAddr(i int) netip.Addr {
+	n := 1 + i/sleepersPerAddress
+	return netip.AddrFrom4([4]byte{127, 0, byte(n >> 8), byte(n)})
+}
+
+// openSession opens a session with a key and a link of its own.
+func openSession(ctx context.Context, addr string, from netip.Addr, config *tls.Config) (*tunnel.Session, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -238,7 +250,7 @@ func openSession(ctx context.Context, addr string, config *tls.Config) (*tunnel.
 		return nil, err
 	}
 	session, _, err := tunnel.Dial(ctx, tunnel.Config{Key: key, Hello: hello, Dial: func(ctx context.Context) (tunnel.Lane, error) {
-		return dialLane(ctx, addr, "", config)
+		return dialLane(ctx, addr, from, "", config)
 	}})
 	return session, err
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -151,7 +152,9 @@ func tunnelServe(ctx context.Context, s spec) error {
 	}
 	// The certificate is made up, and the path is a test's.
 	config := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, NextProtos: []string{tunnel.ALPN}}
-	dial := func(ctx context.Context) (tunnel.Lane, error) { return dialLane(ctx, s.Addr, s.Tune, config) }
+	dial := func(ctx context.Context) (tunnel.Lane, error) {
+		return dialLane(ctx, s.Addr, netip.Addr{}, s.Tune, config)
+	}
 	const patience = 20 * time.Second // the first packets may be lost
 	dialCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -169,9 +172,14 @@ func tunnelServe(ctx context.Context, s spec) error {
 	}
 }
 
-// dialLane dials the relay; tune is the congestion control, empty to leave it.
-func dialLane(ctx context.Context, addr, tune string, config *tls.Config) (tunnel.Lane, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+// dialLane dials the relay. The zero from leaves the address to dial from to the system;
+// tune is the congestion control, empty to leave it.
+func dialLane(ctx context.Context, addr string, from netip.Addr, tune string, config *tls.Config) (tunnel.Lane, error) {
+	dialer := &net.Dialer{}
+	if from.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return tunnel.Lane{}, err
 	}
