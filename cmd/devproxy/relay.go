@@ -29,6 +29,7 @@ type relayOptions struct {
 	namesPerKey                 int
 	authorizedKeys, token       string
 	dev, json                   bool
+	customDomains               bool
 	state, congestion, logLevel string
 	memory                      int // MB
 	zone                        zoneOptions
@@ -44,7 +45,7 @@ type relayOptions struct {
 const devDomain = "share.localhost"
 
 func newRelayCmd(s *streams) *cobra.Command {
-	opts := relayOptions{namesPerKey: 10, memory: relay.DefaultMemory >> 20}
+	opts := relayOptions{namesPerKey: 10, customDomains: true, memory: relay.DefaultMemory >> 20}
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "run the public side of shares on your own server",
@@ -95,6 +96,7 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.StringVar(&opts.token, "token", "", "token that enrols a key, 16 random characters or more (default: $"+credentials.TokenVariable+", which other users cannot see)")
 	numberVar(flags, &opts.namesPerKey, "names-per-key", "", 1, math.MaxInt, 10, "how many plain names one key may have")
 	flags.StringArrayVar(&opts.allowNames, "allow-name", nil, "a reserved plain name, such as admin, that agents may have; can be repeated")
+	flags.BoolVar(&opts.customDomains, "custom-domains", true, "let shares have domains of their users, whose DNS records prove them; not with --dev")
 	flags.StringVar(&opts.admin, "admin", "", "address for /healthz and /metrics; a port alone is loopback")
 	flags.BoolVar(&opts.dev, "dev", false, "try it on this machine")
 	flags.StringVar(&opts.state, "state", "", "file for names and keys (default relay.db in $DEVPROXY_HOME)")

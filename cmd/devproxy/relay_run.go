@@ -159,6 +159,9 @@ func (run *relayRun) options() (relay.Options, error) {
 		o.Certificate, o.Covers = ca.GetCertificate, ca.Permits
 		return o, nil
 	}
+	if run.cfg.customDomains {
+		o.Domains = newProver(run.cfg.domain)
+	}
 	if len(run.cfg.certs) == 0 {
 		return o, nil // openZone adds what is missing
 	}

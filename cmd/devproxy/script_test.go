@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"devproxy": main,
+		"devproxy": scriptDevproxy,
 		"listener": scriptListener,
 		"server":   scriptServer,
 		// up starts itself under this name.
