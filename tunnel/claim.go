@@ -49,6 +49,9 @@ type Claim struct {
 	// Hosts are the shared hosts, each without the project's domain: "" for the
 	// domain itself, "admin", "*.tenant". Empty claims nothing (only enrols).
 	Hosts []string `json:"hosts"`
+	// Ports are the shared ports, MaxPorts at most. A relay that does not know this field
+	// ignores it, so that its grant has none.
+	Ports []Port `json:"ports,omitempty"`
 	// Until is when the link ends for good; zero is never.
 	Until time.Time `json:"until,omitzero"`
 }
@@ -80,4 +83,9 @@ type Grant struct {
 	// Hosts are the public names, in the order of Claim.Hosts; that of a wildcard
 	// host has a "*" too ("shop-…--*--tenant.t.example.com").
 	Hosts []string `json:"hosts"`
+	// Ports are the ports of Domain where visitors reach Claim.Ports, in the same order;
+	// 0 is one that was not granted. Empty is a relay that does not know ports.
+	Ports []int `json:"ports,omitempty"`
+	// PortsRefused says why some of Ports are 0, for people.
+	PortsRefused string `json:"ports_refused,omitempty"`
 }

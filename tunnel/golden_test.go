@@ -42,11 +42,14 @@ func goldenFrames() map[string]*wireFrame {
 // goldens is what the files of testdata/wire hold, by name.
 func goldens() map[string][]byte {
 	visitor := Visitor{netip.MustParseAddrPort("192.0.2.1:51000"), "https", "shop.t.example.com"}
+	port := Visitor{netip.MustParseAddrPort("192.0.2.1:51000"), TCP, "postgres"}
 	all := map[string][]byte{
-		"hello":   helloOf("agent", sessionID{}, []byte("hello"), bindingHere),
-		"welcome": (&welcome{session: sessionID{0xa1, 15: 0xa2}, lane: 1, payload: []byte("answer")}).encode(),
-		"refusal": (&welcome{refusal: &Refusal{CodeBusy, "later"}}).encode(),
-		"visitor": visitor.AppendTo(nil),
+		"hello":       helloOf("agent", sessionID{}, []byte("hello"), bindingHere),
+		"welcome":     (&welcome{session: sessionID{0xa1, 15: 0xa2}, lane: 1, payload: []byte("answer")}).encode(),
+		"refusal":     (&welcome{refusal: &Refusal{CodeBusy, "later"}}).encode(),
+		"visitor":     visitor.AppendTo(nil),
+		"visitor-tcp": port.AppendTo(nil),
+		"datagram":    appendDatagram(nil, []byte("ping")),
 	}
 	for name, f := range goldenFrames() {
 		all[name] = f.append(nil)

@@ -16,10 +16,12 @@ import (
 type Visitor struct {
 	// Addr is the visitor's address and port; zero when it is not known.
 	Addr netip.AddrPort
-	// Scheme is "https" or "http".
+	// Scheme is "https" or "http" for a request. It is TCP for a connection to a shared
+	// port, whose bytes are the stream's, and UDP for the datagrams of one client.
 	Scheme string
-	// Host is the public authority of the request, in lower case, without a
-	// default port: "shop-….t.example.com", "….share.localhost:8444".
+	// Host is the public authority of a request, in lower case, without a
+	// default port: "shop-….t.example.com", "….share.localhost:8444". For TCP and UDP it
+	// is the port's name, as claimed: "postgres".
 	Host string
 }
 
@@ -27,14 +29,15 @@ type Visitor struct {
 //
 //	offset  size  field
 //	0       1     version, 1
-//	1       1     scheme: 1 https, 2 http
+//	1       1     scheme: 1 https, 2 http, 3 tcp, 4 udp
 //	2       1     n, the bytes of the address: 4, 16, or 0 for not known
 //	3       n     the address; of 16 bytes never one that is IPv4-mapped
 //	3+n     2     its port; absent when n is 0
 //	…       2     h, the bytes of the host, 1 to 259
 //	…       h     the host: a name of a-z 0-9 "-" "_" ".", labels of 1 to 63
 //	              bytes without "-" at an end, 253 in all; then, unless it is the
-//	              scheme's default, ":" and the port in decimal
+//	              scheme's default, ":" and the port in decimal. Of tcp and udp, the
+//	              name of a Port instead
 //
 // Nothing follows. So every Visitor has one form, and a reader refuses all others.
 const (
@@ -42,14 +45,25 @@ const (
 	maxAuthority   = maxName + len(":65535")
 )
 
-// schemes are the schemes with their default ports, by their byte on the wire.
-var schemes = [...]struct{ name, port string }{1: {"https", "443"}, 2: {"http", "80"}}
+// scheme is one of the schemes of a Visitor. isHost checks its hosts.
+type scheme struct {
+	name   string
+	isHost func(string) bool
+}
+
+// schemes are the schemes by their byte on the wire.
+var schemes = [...]scheme{
+	1: {"https", func(s string) bool { return isAuthority(s, "443") }},
+	2: {"http", func(s string) bool { return isAuthority(s, "80") }},
+	3: {TCP, isPortName},
+	4: {UDP, isPortName},
+}
 
 // AppendTo appends v in its wire form. A v that has none, such as one without
 // a host, is written so that ParseVisitor refuses it.
 func (v Visitor) AppendTo(b []byte) []byte {
-	scheme := slices.IndexFunc(schemes[:], func(s struct{ name, port string }) bool { return s.name == v.Scheme })
-	b = append(b, visitorVersion, byte(max(scheme, 0)))
+	number := slices.IndexFunc(schemes[:], func(s scheme) bool { return s.name == v.Scheme })
+	b = append(b, visitorVersion, byte(max(number, 0)))
 	addr := v.Addr.Addr().Unmap().AsSlice() // nil when it is not known
 	b = append(append(b, byte(len(addr))), addr...)
 	if addr != nil {
@@ -66,13 +80,13 @@ func (v Visitor) AppendTo(b []byte) []byte {
 // nothing else.
 func ParseVisitor(head []byte) (Visitor, error) {
 	in := cryptobyte.String(head)
-	var version, scheme uint8
+	var version, number uint8
 	var ip, host cryptobyte.String
 	var port uint16
 	if in.ReadUint8(&version) && version != visitorVersion {
 		return Visitor{}, headErrorf("its version is %d, and only %d is known here", version, visitorVersion)
 	}
-	complete := in.ReadUint8(&scheme) && in.ReadUint8LengthPrefixed(&ip) &&
+	complete := in.ReadUint8(&number) && in.ReadUint8LengthPrefixed(&ip) &&
 		(len(ip) == 0 || in.ReadUint16(&port)) && in.ReadUint16LengthPrefixed(&host)
 	addr, isAddr := netip.AddrFromSlice(ip)
 	switch {
@@ -80,14 +94,14 @@ func ParseVisitor(head []byte) (Visitor, error) {
 		return Visitor{}, headErrorf("it ends after %d bytes, inside a field", len(head))
 	case len(in) > 0:
 		return Visitor{}, headErrorf("%d bytes follow the host", len(in))
-	case scheme == 0 || int(scheme) >= len(schemes):
-		return Visitor{}, headErrorf("its scheme is neither https nor http")
+	case number == 0 || int(number) >= len(schemes):
+		return Visitor{}, headErrorf("its scheme is not https, http, tcp or udp")
 	case len(ip) > 0 && (!isAddr || addr.Is4In6()):
 		return Visitor{}, headErrorf("its address is neither an IPv4 nor an IPv6 address")
-	case !isAuthority(string(host), schemes[scheme].port):
-		return Visitor{}, headErrorf("%.80q is not a public host", host)
+	case !schemes[number].isHost(string(host)):
+		return Visitor{}, headErrorf("%.80q is not a public host or the name of a port", host)
 	}
-	v := Visitor{Scheme: schemes[scheme].name, Host: string(host)}
+	v := Visitor{Scheme: schemes[number].name, Host: string(host)}
 	if isAddr {
 		v.Addr = netip.AddrPortFrom(addr, port)
 	}

@@ -190,6 +190,10 @@ func (a *Agent) serve(ctx context.Context, s *tunnel.Session) {
 			stream.Reset()
 			continue
 		}
+		if visitor.Scheme == tunnel.TCP || visitor.Scheme == tunnel.UDP { // no claim has ports
+			stream.Reset()
+			continue
+		}
 		stream.Hold(connCost)
 		select {
 		case a.visitors <- &Conn{Stream: stream, Visitor: visitor}:
