@@ -6,9 +6,12 @@ import "time"
 // written on a stream that the agent opens with the head ControlHead. The relay's
 // whole answer there is a Reply. (The hello of a new session is a Claim alone.)
 type Request struct {
-	// Op is "claim", to change the share, or "end", to end the link for good.
+	// Op is "claim", to change the share, "end", to end the link for good, or "state", to
+	// have the callback host lead to the share.
 	Op    string `json:"op"`
 	Claim *Claim `json:"claim,omitempty"`
+	// State is StateHash of a value that the callback is expected with.
+	State string `json:"state,omitempty"`
 }
 
 // Reply is the relay's answer to a Request.
@@ -43,6 +46,9 @@ type Claim struct {
 	// Hosts. A DNS record of it must name OwnName. A relay that does not know this field
 	// ignores it, so that the first host has a name of the relay.
 	Domain string `json:"domain,omitempty"`
+	// Callback requests a callback host; nil for none. A relay that does not know this
+	// field ignores it, which its grant shows.
+	Callback *Callback `json:"callback,omitempty"`
 	// Release is a plain name to give up, so that any key may claim it. The rest of
 	// the claim is ignored then, and the answer is a Refusal with CodeReleased.
 	Release string `json:"release,omitempty"`
@@ -88,4 +94,6 @@ type Grant struct {
 	Ports []int `json:"ports,omitempty"`
 	// PortsRefused says why some of Ports are 0, for people.
 	PortsRefused string `json:"ports_refused,omitempty"`
+	// Callback is the name of the callback host; empty for none.
+	Callback string `json:"callback,omitempty"`
 }

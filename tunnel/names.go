@@ -214,11 +214,15 @@ const lettersAndDigits = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 // Label makes a project's label for public names from any text, such as the
 // name of a folder: lower case, everything but letters and digits a single
-// hyphen, at most 24 bytes. Text that has none of them is "share".
+// hyphen, at most 24 bytes. Text that has none of them is "share", and "callback" is
+// "callbacks".
 func Label(text string) string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !strings.ContainsRune(lettersAndDigits, r) })
 	label := strings.Join(words, "-")
 	label = strings.TrimRight(label[:min(len(label), maxProject)], "-")
+	if label == CallbackLabel { // whose names are those of callback hosts
+		return label + "s"
+	}
 	return cmp.Or(label, "share")
 }
 

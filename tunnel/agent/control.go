@@ -34,6 +34,12 @@ func (a *Agent) End(ctx context.Context) error {
 	return a.send(ctx, tunnel.Request{Op: "end"}, func(tunnel.Grant) {})
 }
 
+// ExpectCallback has the callback host lead to this share for requests with state. Call it
+// before a visitor learns the state.
+func (a *Agent) ExpectCallback(ctx context.Context, state string) error {
+	return a.send(ctx, tunnel.Request{Op: "state", State: tunnel.StateHash(state)}, func(tunnel.Grant) {})
+}
+
 // send sends a request to the relay on the current session. When that session ends or
 // is replaced meanwhile, it sends the request again on the next. done is called with
 // the agent's mutex held, for every session that has granted the request.

@@ -224,6 +224,9 @@ func checkGrant(grant tunnel.Grant, claim tunnel.Claim) error {
 	if grant.Zone != "" && !isName(grant.Zone) {
 		return fmt.Errorf("it grants the zone %.80q, which is not a valid name", grant.Zone)
 	}
+	if grant.Callback != "" && (claim.Callback == nil || grant.Callback != tunnel.CallbackName(claim.Callback.Key, grant.Domain)) {
+		return fmt.Errorf("it grants the callback host %.80q, which is another one", grant.Callback)
+	}
 	for _, host := range grant.Hosts {
 		if !isName(host) {
 			return fmt.Errorf("it grants %.80q, which is not a valid name", host)

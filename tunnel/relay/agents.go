@@ -176,7 +176,7 @@ func (a *agents) established(session *tunnel.Session) {
 	r := a.relay
 	s := &share{
 		key: keyOf(session.Key()), session: session,
-		slots: newSlots(r.opts.Limits), claims: rate.NewLimiter(claimsPerSecond, claimsBurst),
+		slots: newSlots(r.opts.Limits), claims: rate.NewLimiter(claimsPerSecond, claimsBurst), states: rate.NewLimiter(statesPerSecond, statesBurst),
 	}
 	claim := a.add(s)
 	if claim.claimed == nil { // two agents of one key connected at once: the other one has taken it
@@ -261,6 +261,9 @@ func (a *agents) do(ctx context.Context, s *share, from io.Reader) (*tunnel.Gran
 	var request tunnel.Request
 	if err := json.NewDecoder(io.LimitReader(from, tunnel.MaxPayload)).Decode(&request); err != nil {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "cannot read the request; run the same version of devproxy at both ends"}
+	}
+	if request.Op == "state" {
+		return nil, a.expectCallback(s, request.State)
 	}
 	if !s.claims.Allow() {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "the share changes too often; try again in a moment"}

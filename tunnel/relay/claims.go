@@ -21,6 +21,8 @@ type claimed struct {
 	until time.Time
 	// domain is that of the user, the first of hosts; empty for none.
 	domain string
+	// callback is the callback host that leads to the share; nil for none.
+	callback *callback
 }
 
 // names returns the registry's names for a claim.
@@ -77,7 +79,10 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 			return nil, nil, err
 		}
 	}
-	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts}, nil
+	if granted.callback, err = a.grantCallback(ctx, pub, from, c); err != nil {
+		return nil, nil, err
+	}
+	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts, Callback: granted.callback.host()}, nil
 }
 
 // isIn reports whether a host is one label below a zone, so that *.ZONE covers it.

@@ -104,6 +104,10 @@ const (
 	// claimsPerSecond and claimsBurst bound the control requests of one session.
 	claimsPerSecond = 2
 	claimsBurst     = 30
+	// statesPerSecond and statesBurst bound the logins that a session announces: a
+	// visitor of the share begins one with each.
+	statesPerSecond = 20
+	statesBurst     = 200
 	// sessionsPerKey is how many sessions a key may have: one in use, and others that
 	// drain.
 	sessionsPerKey = 4

@@ -165,7 +165,7 @@ func (t *nameTable) claim(c NameClaim, now time.Time) (changed []string, err err
 		return nil, err
 	}
 	t.forget(changed...)
-	next := Record{Owner: c.Owner, From: c.From, Until: c.Until, Seen: now}
+	next := Record{Owner: c.Owner, From: c.From, Until: c.Until, Seen: now, Callback: c.Callback}
 	for _, name := range c.Names {
 		if t.records[name].differs(next) {
 			t.put(name, next)
@@ -178,7 +178,7 @@ func (t *nameTable) claim(c NameClaim, now time.Time) (changed []string, err err
 // differs reports whether next must be written in place of r, which is zero for
 // a new name.
 func (r Record) differs(next Record) bool {
-	return r.Owner != next.Owner || !r.Until.Equal(next.Until) || !r.Ended.IsZero() || next.Seen.Sub(r.Seen) >= seenEvery
+	return r.Owner != next.Owner || !r.Until.Equal(next.Until) || !r.Ended.IsZero() || next.Seen.Sub(r.Seen) >= seenEvery || !r.Callback.equal(next.Callback)
 }
 
 // makeRoom returns the names that have to be forgotten for the new names of a

@@ -58,6 +58,8 @@ type NameClaim struct {
 	From netip.Prefix
 	// Quota bounds the new names; zero fields have their defaults.
 	Quota Quota
+	// Callback is kept with the names; nil for names of shares.
+	Callback *CallbackRecord
 }
 
 // Record is a registry's entry for a name.
@@ -71,6 +73,8 @@ type Record struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Seen is when it was last claimed or renewed, to the day.
 	Seen time.Time `json:"seen"`
+	// Callback is what the relay answers at a callback host; nil for names of shares.
+	Callback *CallbackRecord `json:"callback,omitempty"`
 }
 
 // EndedAt returns when the name has ended; ok is false when it has not.

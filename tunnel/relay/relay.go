@@ -119,6 +119,7 @@ type Relay struct {
 	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
 	balancers, trusted proxies
 	shares             *shareTable
+	states             *callbackStates
 	agents             *agents
 	front              *front
 	metrics            *metrics
@@ -143,7 +144,7 @@ func New(o Options) (*Relay, error) {
 	r := &Relay{
 		opts: o, keys: keys, logs: newLogLimiter(o.Log),
 		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(o.TrustedProxies),
-		conns: newConnections(o.Limits), shares: newShareTable(),
+		conns: newConnections(o.Limits), shares: newShareTable(), states: newCallbackStates(),
 		memory: budget.New(budget.Shared(o.Limits.Memory)), created: time.Now(),
 	}
 	r.begin()
@@ -266,6 +267,7 @@ func (r *Relay) maintain() {
 			r.logs.summarize(now)
 		case now := <-sweep.C:
 			r.shares.sweep(now.Add(-recentlyGone))
+			r.states.sweep(now)
 		case <-renew.C:
 			r.renewNames()
 			r.sweepNames()
@@ -275,8 +277,12 @@ func (r *Relay) maintain() {
 
 func (r *Relay) renewNames() {
 	for _, s := range r.shares.all() {
-		names := r.shares.claimOf(s).names()
-		if err := r.opts.Registry.Renew(r.life, s.key, names); err != nil && !errors.Is(err, ErrSuspended) {
+		claim := r.shares.claimOf(s)
+		err := r.opts.Registry.Renew(r.life, s.key, claim.names())
+		if c := claim.callback; c != nil {
+			err = errors.Join(err, r.opts.Registry.Renew(r.life, c.key, []string{c.entry}))
+		}
+		if err != nil && !errors.Is(err, ErrSuspended) {
 			r.log.Error("names not renewed", "key", s.key, "error", err)
 		}
 	}

@@ -18,6 +18,7 @@ type share struct {
 	from    *network // of its first lane
 	slots   *slots   // requests in progress
 	claims  *rate.Limiter
+	states  *rate.Limiter // of callbacks
 
 	shareState // guarded by shareTable.mu
 }

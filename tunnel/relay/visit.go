@@ -36,7 +36,7 @@ type visit struct {
 	unread    bool  // the visitor may still be sending
 	fault     error // why the relay answered itself, or the response broke off
 	agentLane bool  // an agent's WebSocket, not a visit
-	forwarded bool  // a share has answered
+	forwarded bool  // a share has answered, or will at another address
 }
 
 // visit answers one request. It is the handler of the relay's server.
@@ -68,6 +68,9 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	}
 	if err := req.Context().Err(); err != nil {
 		v.fail(err) // cancelled before it began
+	}
+	if v.mayBeCallback() && v.serveCallback() {
+		return
 	}
 	if err := v.forward(); err != nil {
 		v.fail(err)
