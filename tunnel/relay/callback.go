@@ -127,8 +127,8 @@ func (v *visit) mayBeCallback() bool {
 // serveCallback answers a request to a callback host. It reports false for any other name.
 //
 // The answer is a redirect to the share that has begun the login, if the request carries a
-// state that this share has announced, and to the local origin otherwise: whoever knows no
-// such state learns nothing about shares. Origin and path of the redirect are those that
+// state that this share has announced, and to the local origin otherwise: a client that knows
+// no such state learns nothing about shares. Origin and path of the redirect are those that
 // agents have claimed. Only the query is the request's, and only after the "?".
 func (v *visit) serveCallback() bool {
 	record, err := v.callbackRecord()

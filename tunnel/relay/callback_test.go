@@ -68,7 +68,7 @@ func (w *world) leadsTo(project, uri, want string) {
 }
 
 // TestCallbackLeadsToTheShare: a callback goes to the share that has announced its state,
-// and any other to the local origin, whoever sends it.
+// and any other to the local origin.
 func TestCallbackLeadsToTheShare(t *testing.T) {
 	w := start(t, nil)
 	a, b := w.shareWithCallback("a", "shop"), w.shareWithCallback("b", "shop")
