@@ -22,7 +22,7 @@ func (a *Agent) Claim(ctx context.Context, claim tunnel.Claim) (tunnel.Grant, er
 	var grant tunnel.Grant
 	err := a.send(ctx, tunnel.Request{Op: "claim", Claim: &claim}, func(g tunnel.Grant) {
 		grant = g
-		a.claim, a.state.Grant = claim, g
+		a.claim, a.state.Grant, a.state.Domain = claim, g, nil
 		a.claimed++
 	})
 	return grant, err

@@ -67,6 +67,7 @@ const (
 	ReasonBadToken    Reason = "bad_token"       // the enrolment token is not valid
 	ReasonNameTaken   Reason = "name_taken"      // the name belongs to another key
 	ReasonBadClaim    Reason = "bad_claim"       // the claim cannot be granted
+	ReasonUnproven    Reason = "unproven"        // no DNS record proves that the claim's domain belongs to the key
 	ReasonEnded       Reason = "ended"           // the link has ended for good
 	ReasonReplaced    Reason = "replaced"        // another process uses this key
 )
@@ -234,6 +235,8 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 			"to share it from both places, with one key: devproxy share --key FILE")
 	case tunnel.CodeBadClaim:
 		return e(ReasonBadClaim, said, "change the share block; if it is right, run the same version of devproxy here and on the relay")
+	case tunnel.CodeUnproven:
+		return e(ReasonUnproven, said, "make that DNS record, then share again")
 	case tunnel.CodeEnded:
 		return e(ReasonEnded, "this link has ended for good", "devproxy share, for a new one")
 	}

@@ -169,6 +169,7 @@ func TestRefusals(t *testing.T) {
 		tunnel.CodeReplaced:   {ReasonReplaced, true, "uses this folder's key", "devproxy down"},
 		tunnel.CodeBadHello:   {ReasonVersion, true, "said by the relay", "the same version of devproxy here and on the relay"},
 		tunnel.CodeBadProof:   {ReasonInspected, false, "something on the way decrypts TLS", "TLS inspection"},
+		tunnel.CodeUnproven:   {ReasonUnproven, false, "said by the relay", "make that DNS record"},
 		tunnel.CodeBusy:       {ReasonBusy, false, "said by the relay", "tries again"},
 		tunnel.CodeFailed:     {ReasonFailed, false, "said by the relay", "relay's log"},
 		tunnel.Code(9999):     {ReasonFailed, false, "said by the relay", "relay's log"},

@@ -34,6 +34,9 @@ type State struct {
 	Phase Phase
 	// Grant is the relay's last grant; zero before the first.
 	Grant tunnel.Grant
+	// Domain is why the relay has refused the claim's Domain and granted the rest; nil if
+	// it did not. Later sessions claim the rest alone.
+	Domain *Error
 	// Err is why the agent waits; nil in every other phase.
 	Err *Error
 	// Retry is how long it waits; 0 in every other phase.
@@ -61,7 +64,7 @@ func (a *Agent) set(next State) {
 // setLocked makes next the state and reports it.
 func (a *Agent) setLocked(next State) {
 	if next.Phase != Up {
-		next.Grant = a.state.Grant
+		next.Grant, next.Domain = a.state.Grant, a.state.Domain
 	}
 	a.state = next
 	a.measureLocked()
@@ -90,20 +93,21 @@ func (a *Agent) checkLanes() {
 		next = Resuming
 	}
 	if a.session != nil && next != a.state.Phase {
-		a.setLocked(State{Phase: next, Grant: a.state.Grant})
+		a.setLocked(State{Phase: next, Grant: a.state.Grant, Domain: a.state.Domain})
 	}
 }
 
 // open opens a session with the current claim, and has its visitors served.
 func (a *Agent) open(ctx context.Context) (*tunnel.Session, error) {
 	claim, claimed := a.wanted()
-	hello, err := json.Marshal(claim)
-	if err != nil {
-		return nil, fmt.Errorf("cannot write a claim: %w", err)
+	s, answer, err := a.dial(ctx, claim)
+	domain := refusedDomain(claim, err)
+	if domain != nil {
+		claim.Domain = ""
+		s, answer, err = a.dial(ctx, claim)
 	}
-	s, answer, err := tunnel.Dial(ctx, tunnel.Config{Key: a.key, Dial: a.dialer.lane, Hello: hello, Budget: a.memory, Log: a.log})
 	if err != nil {
-		return nil, a.dialer.target.ended(err, a.key)
+		return nil, err
 	}
 	a.running.Go(func() { a.serve(ctx, s) })
 	grant, err := readGrant(answer, claim)
@@ -111,14 +115,52 @@ func (a *Agent) open(ctx context.Context) (*tunnel.Session, error) {
 		s.Close(nil)
 		return nil, a.dialer.target.ended(err, a.key)
 	}
-	for !a.install(s, grant, claimed) {
+	for !a.install(s, grant, domain, claimed) {
 		claim, claimed = a.wanted()
-		if grant, err = a.request(ctx, s, tunnel.Request{Op: "claim", Claim: &claim}); err != nil {
+		grant, domain, err = a.requestClaim(ctx, s, claim)
+		if err != nil {
 			s.Close(nil)
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// dial opens a session with a claim.
+func (a *Agent) dial(ctx context.Context, claim tunnel.Claim) (*tunnel.Session, []byte, error) {
+	hello, err := json.Marshal(claim)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot write a claim: %w", err)
+	}
+	s, answer, err := tunnel.Dial(ctx, tunnel.Config{Key: a.key, Dial: a.dialer.lane, Hello: hello, Budget: a.memory, Log: a.log})
+	if err != nil {
+		return nil, nil, a.dialer.target.ended(err, a.key)
+	}
+	return s, answer, nil
+}
+
+// requestClaim sends a claim on a session, without its domain if the relay refuses that.
+func (a *Agent) requestClaim(ctx context.Context, s *tunnel.Session, claim tunnel.Claim) (grant tunnel.Grant, domain *Error, err error) {
+	grant, err = a.request(ctx, s, tunnel.Request{Op: "claim", Claim: &claim})
+	if domain = refusedDomain(claim, err); domain != nil {
+		claim.Domain = ""
+		grant, err = a.request(ctx, s, tunnel.Request{Op: "claim", Claim: &claim})
+	}
+	return grant, domain, err
+}
+
+// refusedDomain returns the refusal of a claim with a domain that may be granted without
+// it; nil for any other error.
+func refusedDomain(claim tunnel.Claim, err error) *Error {
+	e := asError(err)
+	if claim.Domain == "" || e == nil {
+		return nil
+	}
+	switch e.Reason {
+	case ReasonUnproven, ReasonBadClaim, ReasonBusy, ReasonFailed:
+		return e
+	}
+	return nil
 }
 
 func (a *Agent) wanted() (claim tunnel.Claim, claimed uint64) {
@@ -127,16 +169,20 @@ func (a *Agent) wanted() (claim tunnel.Claim, claimed uint64) {
 	return a.claim, a.claimed
 }
 
-// install makes s the session, unless the claim has changed by now.
-func (a *Agent) install(s *tunnel.Session, grant tunnel.Grant, claimed uint64) bool {
+// install makes s the session, unless the claim has changed by now. domain is the refusal
+// of the claim's domain, without which grant is; nil for none.
+func (a *Agent) install(s *tunnel.Session, grant tunnel.Grant, domain *Error, claimed uint64) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.claimed != claimed {
 		return false
 	}
 	a.held = true
+	if domain != nil {
+		a.claim.Domain = ""
+	}
 	a.useLocked(s)
-	a.setLocked(State{Phase: Up, Grant: grant})
+	a.setLocked(State{Phase: Up, Grant: grant, Domain: domain})
 	return true
 }
 
