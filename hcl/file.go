@@ -402,6 +402,10 @@ type Share struct {
 	Hosts []Name
 	// Name is a plain, lasting label in lower case; empty means left out.
 	Name string
+	// Domain is a domain of the user's own in lower case and punycode, which becomes the
+	// public name of the first shared host; empty means left out. A share with one has
+	// neither Name nor SharedCookies.
+	Domain string
 	// Password is the password that every visitor must enter; empty means none,
 	// unless Unset is not empty.
 	Password string

@@ -175,7 +175,7 @@ route "/a" { match = { methods = ["${X} x"] } }`, `upstream = 1
 cache = { size = X }`,
 		},
 		service: {`health = X`, `health = { path = X }`, `health = { path = "//${X}" }`, `health = { path = "/x", interval = X }`, `balance = X`, `fallback = X`},
-		share:   {`relay = X`, `relay = "https://${X}"`, `relay = "a.example:${X}"`, `hosts = [X]`, `name = X`, `name = "${X}--x"`, `paths = [X]`, `public = ["/${X}?q"]`, `allow = [X]`, `expires = X`},
+		share:   {`relay = X`, `relay = "https://${X}"`, `relay = "a.example:${X}"`, `hosts = [X]`, `name = X`, `name = "${X}--x"`, `domain = X`, `domain = "https://${X}"`, `domain = "ü.${X}"`, `domain = "${X}.localhost"`, `paths = [X]`, `public = ["/${X}?q"]`, `allow = [X]`, `expires = X`},
 	}
 	for form, lines := range tests {
 		for _, line := range lines {

@@ -20,6 +20,7 @@ func shareEntries() []entry[Share] {
 		{name: "relay", decode: func(f field, s *Share) { s.Relays = decodeRelays(f.value) }},
 		{name: "hosts", decode: func(f field, s *Share) { s.Hosts = decodeSharedHosts(f) }},
 		{name: "name", decode: func(f field, s *Share) { s.Name = decodePublicName(f.value) }},
+		{name: "domain", decode: func(f field, s *Share) { s.Domain = decodeShareDomain(f.value) }},
 		{name: "password"}, {name: "paths"}, {name: "public"},
 		{name: "show", decode: func(f field, s *Share) {
 			s.Show = f.names("paths and file names", "an entry of show", `"/rails/mailers"`, place.showEntry)
@@ -42,6 +43,7 @@ func (d *decoder) decodeShare(b *block) {
 	share := &Share{Range: b.header}
 	d.file.Share = share
 	decodeBlock(d.scope, b, shareEntries(), share)
+	d.checkShareDomain(b, share)
 	d.decodePassword(b, share)
 	paths, public := d.decodePaths(b, "paths"), d.decodePaths(b, "public")
 	d.findHidden(public, paths)

@@ -54,6 +54,10 @@ func TestShare(t *testing.T) {
 		{`name = "0123456789abcdef"`, Share{Name: "0123456789abcdef"}}, // not after a "-"
 		{`name = "a-0123456789abcdei"`, Share{Name: "a-0123456789abcdei"}},
 		{`name = "shopping"`, Share{Name: "shopping"}}, // zones have no "i" and "o"
+		{`domain = "Demo.Example.COM"`, Share{Domain: "demo.example.com"}},
+		{`domain = "xn--bcher-kva.example"`, Share{Domain: "xn--bcher-kva.example"}},
+		{"domain = \"demo.example.com\"\nrelay = [\"cloudflare\", \"t.example.com\"]", Share{Domain: "demo.example.com", Relays: names("cloudflare", "t.example.com")}},
+		{`domain = null`, Share{}},
 		{`password = env("SET")`, Share{Password: "from the environment"}},
 		{`password = "${env("SET")}!"`, Share{Password: "from the environment!"}},
 		{`password = env("NOT_SET", null)`, Share{}},
@@ -146,6 +150,23 @@ func TestShareMistakes(t *testing.T) {
 		{`name = "shop-k3v9x2m7qpr4t8wz"`, `"shop-k3v9x2m7qpr4t8wz" has the form of an unguessable name, which can't be chosen`, "use fewer characters after the last hyphen, or remove name"},
 		{`name = "Checkers"`, `"Checkers" has the form of the zone of a key, which can't be chosen`, zone + `"chec-kers"`},
 		{`name = "s"`, `"s" is reserved for sealed shares`, `write a longer one, like "shop"`},
+
+		{`domain = ""`, "domain is empty", "remove it for a name of the relay"},
+		{`domain = true`, "domain must be a string", `write "true"`},
+		{`domain = "https://Demo.example.com:8443/x"`, "domain can't have a scheme", `write "demo.example.com"`},
+		{`domain = "demo.example.com/x"`, "domain can't have a path", `write "demo.example.com"`},
+		{`domain = "demo.example.com:8443"`, "domain can't have a port", `write "demo.example.com"; visitors use the port of the relay`},
+		{`domain = "demo.example.com."`, `a name must not end with "."`, `write "demo.example.com"`},
+		{`domain = "*.example.com"`, "domain can't have a wildcard", `write "example.com"; the other hosts have names of the relay`},
+		{`domain = "192.0.2.1"`, `"192.0.2.1" is an IP address, not a domain`, domainExample},
+		{`domain = "demo"`, `"demo" is not a domain`, domainExample},
+		{`domain = "demo..example.com"`, `"demo..example.com" has an empty part`, domainExample},
+		{`domain = "my_demo.example.com"`, `"my_demo.example.com" contains "_"`, `write "my-demo.example.com"`},
+		{`domain = "demo!.example.com"`, `"demo!.example.com" is not a valid name`, `write letters, digits and "-"`},
+		{`domain = "Bücher.example"`, `"Bücher.example" is not ASCII`, `write "xn--bcher-kva.example", which is its form in the DNS`},
+		{`domain = "demo .ü"`, `"demo .ü" is not ASCII`, domainExample},
+		{`domain = "` + strings.Repeat("a.", 130) + `com"`, "a name can have at most 253 characters", ""},
+		{`domain = "demo.Localhost"`, `"demo.Localhost" exists only on this machine`, "write a domain that you own; local names go in host blocks"},
 
 		{`password = ""`, "password is empty", "remove it for no password"},
 		{`password = env("NOT_SET", "")`, "password is empty", "remove it for no password"},
@@ -257,5 +278,37 @@ host "shop.localhost" { share = false }
 	file, diags = decodeText(base, "share {}\nshare {}\n")
 	if len(diags) != 1 || diags[0].Summary != "duplicate share block" || diags[0].Range.File != LocalName {
 		t.Errorf("two in the second file: %s", rendered(t, diags, file.Sources))
+	}
+}
+
+// TestShareDomainWith checks what a share can't have together with a domain.
+func TestShareDomainWith(t *testing.T) {
+	const domain = "domain = \"demo.example.com\"\n"
+	tests := []struct{ hosts, written, summary, detail string }{
+		{threeHosts, `name = "shop"`, "a share can have a domain or a name, not both", "remove one of the two"},
+		{threeHosts, `cookies = "shared"`, "the hosts of a share with a domain can't share cookies: only the first host is in it", `remove cookies = "shared", or remove domain`},
+		{threeHosts, `relay = "example.com"`, `"demo.example.com" belongs to the relay example.com`, `choose another, or write name = "demo"`},
+		{threeHosts, `relay = ["t.example.net", "demo.example.com:8443"]`, `"demo.example.com" belongs to the relay demo.example.com`, `choose another, or write name = "demo"`},
+		{threeHosts, `relay = "t.demo.example.com"`, `"demo.example.com" belongs to the relay t.demo.example.com`, `choose another, or write name = "demo"`},
+		{threeHosts, `relay = "cloudflare"`, "cloudflare can't carry a share with a domain", `write relay = "t.example.com", a relay, or remove domain`},
+		{threeHosts, `relay = ["ssh://demo.example.com", "pinggy"]`, "ssh://demo.example.com can't carry a share with a domain", `write relay = "t.example.com", a relay, or remove domain`},
+		{threeHosts, `hosts = ["*.tenant.shop.localhost"]`, `domain is the public name of the first shared host, and "*.tenant.shop.localhost" is a wildcard`, "write a host without a wildcard before it"},
+		{"host \"*.shop.localhost\" { upstream = 1 }\nhost \"shop.localhost\" { upstream = 2 }\n", "",
+			`domain is the public name of the first shared host, and "*.shop.localhost" is a wildcard`, "write a host without a wildcard before it"},
+	}
+	for _, tt := range tests {
+		file, diags := decodeText(tt.hosts+"share {\n"+domain+tt.written+"\n}\n", "")
+		var got []string
+		for _, d := range diags {
+			got = append(got, string(d.Severity), d.Summary, d.Detail)
+		}
+		if diff := cmp.Diff([]string{"error", tt.summary, tt.detail}, got); diff != "" || file.Share.Domain != "" {
+			t.Errorf("%s: domain %q (-want +got):\n%s", tt.written, file.Share.Domain, diff)
+		}
+	}
+	for _, written := range []string{`relay = "t.example.com"`, `hosts = ["shop.localhost", "*.tenant.shop.localhost"]`, `relay = ["cloudflare", "t.example.com"]`} {
+		if file := decodeRight(t, threeHosts+"share {\n"+domain+written+"\n}\n"); file.Share.Domain != "demo.example.com" {
+			t.Errorf("%s: domain %q", written, file.Share.Domain)
+		}
 	}
 }

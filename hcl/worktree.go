@@ -215,6 +215,7 @@ func (d *decoder) move() {
 		if share.Name != "" {
 			share.Name = r.publicName(share.Name)
 		}
+		share.Domain = "" // it belongs to the key of the main worktree
 	}
 }
 

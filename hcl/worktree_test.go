@@ -257,3 +257,12 @@ func TestWorktreeMistakes(t *testing.T) {
 		}
 	}
 }
+
+// TestWorktreeHasNoDomain: a record names the key of the main worktree's folder.
+func TestWorktreeHasNoDomain(t *testing.T) {
+	text := strings.Replace(shopFile, `name  = "demo"`, `domain = "demo.example.org"`, 1)
+	file, diags := loadWorktree(t, "fix-ui", text, "")
+	if len(diags) > 0 || file.Share.Domain != "" {
+		t.Errorf("domain %q, %v", file.Share.Domain, diags)
+	}
+}

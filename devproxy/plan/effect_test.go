@@ -284,6 +284,7 @@ func TestEverySink(t *testing.T) {
 		"share.relay":             "share { relay = \"${env(\"SECRET\")}.example\" }\n" + inHost(""),
 		"share.hosts":             "share { hosts = [" + secret + " == \"a\" ? \"shop.localhost\" : \"shop.localhost\"] }\n" + inHost(""),
 		"share.name":              "share { name = " + secret + " }\n" + inHost(""),
+		"share.domain":            "share { domain = \"${env(\"SECRET\")}.example\" }\n" + inHost(""),
 		"share.password":          "share { password = " + secret + " }\n" + inHost(""),
 		"share.paths":             "share { paths = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.public":            "share { public = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
@@ -334,7 +335,7 @@ func TestEverySink(t *testing.T) {
 			t.Errorf("%s: the effects are of %q, want one of %q", attribute, kinds, wants)
 		}
 		quiet := sink.why != "" || attribute == "listen.redirect"
-		if got := p.Mask().Text("x " + secretValue + " x"); !quiet && !slices.Contains([]string{"domain", "share.relay", "share.hosts", "share.name"}, attribute) && strings.Contains(got, secretValue) {
+		if got := p.Mask().Text("x " + secretValue + " x"); !quiet && !slices.Contains([]string{"domain", "share.relay", "share.hosts", "share.name", "share.domain"}, attribute) && strings.Contains(got, secretValue) {
 			t.Errorf("%s: the mask leaves %q", attribute, got)
 		}
 	}

@@ -36,6 +36,9 @@ type Share struct {
 	Listed bool
 	// Name is a plain, permanent label; empty means unguessable names.
 	Name string
+	// OwnDomain is a domain of the user's own, the public name of OwnHost: the first of
+	// Hosts. Both are empty without one.
+	OwnDomain, OwnHost string
 	// Password is the password that every visitor must enter; empty means none,
 	// unless Unset is not empty.
 	Password string
@@ -109,7 +112,7 @@ func (s *Share) sharing() map[string]bool {
 // hosts.
 func (s *Share) settings() Share {
 	return Share{
-		Relays: s.Relays, Name: s.Name, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public,
+		Relays: s.Relays, Name: s.Name, OwnDomain: s.OwnDomain, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public,
 		Show: s.Show, Allow: s.Allow, SharedCookies: s.SharedCookies, KeepBodies: s.KeepBodies, Expires: s.Expires,
 	}
 }
@@ -129,6 +132,9 @@ func (b *builder) share() *Share {
 	}
 	b.show(s, w)
 	b.shareHosts(s, w)
+	if w.Domain != "" && len(s.Hosts) > 0 {
+		s.OwnDomain, s.OwnHost = w.Domain, s.Hosts[0]
+	}
 	b.findCollision(s)
 	return s
 }

@@ -213,6 +213,7 @@ func TestShareChanged(t *testing.T) {
 		{"hosts", with(func(s *hcl.Share) { s.Hosts = named("b.shop.localhost") }), told},
 		{"more hosts", with(func(s *hcl.Share) { s.Hosts = nil }), told},
 		{"name", with(func(s *hcl.Share) { s.Name = "shop" }), told},
+		{"domain", with(func(s *hcl.Share) { s.Domain = "demo.example.com" }), told},
 		{"password", with(func(s *hcl.Share) { s.Password = "y" }), told},
 		{"the password's variable", with(func(s *hcl.Share) { s.Unset = "X" }), told},
 		{"paths", with(func(s *hcl.Share) { s.Paths = []string{"/a"} }), told},
