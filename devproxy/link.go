@@ -41,8 +41,9 @@ type link struct {
 
 	// The hosts to share, and the names that the relay granted.
 	terms
-	grant tunnel.Grant // zero before the first
-	table table
+	grant  tunnel.Grant // zero before the first
+	table  table
+	domain linkDomain
 	// advisories are about dev servers with known holes.
 	advisories []string
 
@@ -76,6 +77,12 @@ type terms struct {
 func (l *link) claim() tunnel.Claim {
 	claim := claimOf(l.plan, l.key)
 	claim.Enrol, claim.Until = l.relay().Token, l.until
+	if l.domain.name != "" {
+		claim.Names = tunnel.NewestNames // without a zone, which the domain is not in
+	}
+	if l.domain.claimed() {
+		claim.Domain = l.domain.name
+	}
 	return claim
 }
 
@@ -151,6 +158,7 @@ const forever = time.Duration(-1)
 // has ended to finish; forever waits for them, unless the server is closed.
 func (l *link) close(grace time.Duration) {
 	l.expiry.Stop()
+	l.domain.stopAsking()
 	l.stopServing()
 	if l.served != nil {
 		var over <-chan time.Time // nil is forever
@@ -176,7 +184,7 @@ func (l *link) status(state string, err error) control.Share {
 		State: state, Link: l.number, Relay: l.relay().Relay, Expires: l.until,
 		Operator: l.provider.Operator, Cannot: l.cannot(),
 		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show,
-		Advisories: l.advisories,
+		Advisories: l.advisories, Domain: l.domainView(),
 	}
 	l.notes.Lock()
 	view.Notes = slices.Clone(l.notes.texts)
@@ -211,6 +219,9 @@ func (l *link) cannot() []string {
 	if l.plan.Name != "" {
 		cannot = append(cannot, fmt.Sprintf("the name %q: %s chooses the names", l.plan.Name, l.provider.Name))
 	}
+	if l.plan.OwnDomain != "" {
+		cannot = append(cannot, "the domain "+l.plan.OwnDomain+": a relay does")
+	}
 	if len(l.plan.Hosts) > 1 { // cookies = "shared" does not change that
 		cannot = append(cannot, "cookies for several hosts: open the link of each host once")
 	}
@@ -221,6 +232,7 @@ func (l *link) cannot() []string {
 type table struct {
 	current atomic.Pointer[Shared]
 	plan    *plan.Share        // that it was made from
+	domain  bool               // the first host has its domain
 	port    uint16             // of HTTPS on this machine
 	end     context.CancelFunc // of the streams that it allows
 	// attempts counts wrong passwords, for all tables of a link.
@@ -307,12 +319,12 @@ func advisories(folder string) []string {
 func (l *link) show(made *share.Share, port uint16) {
 	t := &l.table
 	shared, end := &Shared{Share: made}, t.end
-	if before := t.current.Load(); before != nil && !stricter(t.plan, l.plan) {
+	if before := t.current.Load(); before != nil && !stricter(t.plan, l.plan) && t.domain == l.domain.isUp() {
 		shared.Streams, end = before.Streams, nil
 	} else {
 		shared.Streams, t.end = context.WithCancel(l.serving)
 	}
-	t.plan, t.port = l.plan, port
+	t.plan, t.port, t.domain = l.plan, port, l.domain.isUp()
 	t.current.Store(shared)
 	if end != nil {
 		end()
@@ -335,7 +347,7 @@ func (l *link) options(grant tunnel.Grant, port uint16, opts SharerOptions) shar
 		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show, Allow: l.plan.Allow,
 		KeepBodies: l.plan.KeepBodies, Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
 	}
-	if l.plan.Name != "" || l.foreign() {
+	if l.plan.Name != "" || l.domain.isUp() || l.foreign() {
 		options.Named = true
 		options.Secret = []byte(tunnel.Link(l.key.Private, l.key.Generation))
 	}

@@ -43,6 +43,9 @@ const (
 	// ShareAdded: hosts were added to the Proxyfile. They are not shared until the
 	// user shares again.
 	ShareAdded
+	// ShareDomain: the state of the domain of the user's own has changed, and no address
+	// with it.
+	ShareDomain
 )
 
 // CompareShare returns what happened between two states of a share; false if that
@@ -65,6 +68,8 @@ func CompareShare(before, now control.Share) (ShareEvent, bool) {
 		e.Kind = ShareShown
 	case before.State != control.ShareUp:
 		e.Kind = ShareBack
+	case !reflect.DeepEqual(before.Domain, now.Domain):
+		e.Kind = ShareDomain
 	default:
 		e.Kind = ShareExtended
 		return e, !before.Expires.Equal(now.Expires)
@@ -81,9 +86,9 @@ func IsShareOver(state string) bool {
 	return true
 }
 
-// sameAddresses reports whether only state and expiry differ.
+// sameAddresses reports whether only state, expiry and domain differ.
 func sameAddresses(a, b control.Share) bool {
-	a.State, a.Error, a.Fix, a.Expires = b.State, b.Error, b.Fix, b.Expires
+	a.State, a.Error, a.Fix, a.Expires, a.Domain = b.State, b.Error, b.Fix, b.Expires, b.Domain
 	return reflect.DeepEqual(a, b)
 }
 
@@ -94,6 +99,19 @@ func (e ShareEvent) MovedHost() string {
 		return e.Before.Hosts[0].Name
 	}
 	return ""
+}
+
+// MovedDomain returns the address that the first host had before, which no longer works,
+// because it has come to or lost the domain of the user's own; empty if that did not happen.
+func (e ShareEvent) MovedDomain() string {
+	if e.Before.Link != e.Share.Link || e.Before.URL == "" || isDomainUp(e.Before) == isDomainUp(e.Share) {
+		return ""
+	}
+	return e.Before.Hosts[0].URL
+}
+
+func isDomainUp(sh control.Share) bool {
+	return sh.Domain != nil && sh.Domain.State == control.DomainUp
 }
 
 // Explain returns the text of err for the user, and the command or edit that

@@ -138,9 +138,11 @@ func (s *Sharer) Run(ctx context.Context) {
 	for {
 		var states <-chan agent.State
 		var ended <-chan error
-		var expiry <-chan time.Time
+		var expiry, domain <-chan time.Time
+		var domainAsked <-chan domainAnswer
 		if s.live != nil {
 			states, ended, expiry = s.live.states.c, s.live.ended, s.live.expiry.C
+			domain, domainAsked = s.live.domain.retry.c, s.live.domain.asked
 		}
 		select {
 		case <-ctx.Done():
@@ -156,6 +158,10 @@ func (s *Sharer) Run(ctx context.Context) {
 			s.stateChanged(state)
 		case err := <-ended:
 			s.fail(err)
+		case <-domain:
+			s.askForDomain()
+		case answer := <-domainAsked:
+			s.domainAnswered(answer)
 		case <-s.failover.c:
 			s.failOver()
 		case <-s.retry.c:
@@ -226,7 +232,11 @@ func (s *Sharer) start(ctx context.Context, request control.ShareRequest) error 
 	merged.Relay = cmp.Or(request.Relay, merged.Relay)
 	merged.For = cmp.Or(request.For, merged.For)
 	merged.Key = cmp.Or(request.Key, merged.Key)
-	return s.revise(ctx, merged, request.For != 0)
+	err := s.revise(ctx, merged, request.For != 0)
+	if s.live != nil && s.live.domain.state != "" {
+		s.live.useDomain() // asked for again at once
+	}
+	return err
 }
 
 // begin starts a link. Its relay has to be reached first.
@@ -273,6 +283,7 @@ func (s *Sharer) carry(l *link, p *plan.Share, until time.Time) (err error) {
 		return err
 	}
 	l.terms = terms{p, s.aliases(), upstreamsOf(s.plan), until}
+	l.domain = linkDomain{name: l.ownDomain()}
 	return nil
 }
 
@@ -386,19 +397,22 @@ func isUnreachable(err error) bool {
 // If it fails, nothing has changed.
 func (s *Sharer) change(ctx context.Context, next terms) error {
 	l := s.live
-	before, claimed := l.terms, l.claim()
+	l.domain.stopAsking()
+	before, claimed, domain := l.terms, l.claim(), l.domain
 	l.terms = next
+	l.useDomain()
 	grant, err := l.grant, error(nil)
 	if !reflect.DeepEqual(claimed, l.claim()) || len(grant.Hosts) == 0 {
 		ctx, cancel := context.WithTimeout(ctx, claimTimeout)
 		defer cancel()
-		grant, err = l.carrier.Claim(ctx, l.claim())
+		grant, err = l.sendClaim(ctx)
 	}
 	if err == nil {
 		err = l.adopt(grant, s.SharerOptions)
 	}
 	if err != nil {
-		l.terms = before
+		l.terms, l.domain = before, domain
+		l.useDomain()
 		return err
 	}
 	l.expiry.Reset(time.Until(l.until))

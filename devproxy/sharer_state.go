@@ -29,7 +29,11 @@ const (
 func (s *Sharer) stateChanged(state agent.State) {
 	switch state.Phase {
 	case agent.Up:
-		s.up(state.Grant)
+		var refused error
+		if state.Domain != nil { // a nil pointer would be a non-nil error
+			refused = state.Domain
+		}
+		s.up(state.Grant, refused)
 	case agent.Resuming:
 		s.set(s.live.status(control.ShareResuming, nil))
 	case agent.Waiting:
@@ -41,10 +45,16 @@ func (s *Sharer) stateChanged(state agent.State) {
 	}
 }
 
-// up serves the names that the relay granted.
-func (s *Sharer) up(grant tunnel.Grant) {
+// up serves the names that the relay granted. refused is why it has not granted the
+// domain; nil if it did, or has answered that before.
+func (s *Sharer) up(grant tunnel.Grant, refused error) {
 	l := s.live
 	names := l.key.Names
+	if !l.domain.see(grant, refused, l.relay().Relay) {
+		s.askForDomain()
+		s.set(l.status(control.ShareUp, nil))
+		return
+	}
 	if err := l.adopt(grant, s.SharerOptions); err != nil {
 		if l.served == nil && !errors.Is(err, errStaleGrant) {
 			s.fail(err)
@@ -209,6 +219,7 @@ func (s *Sharer) finish(state string) {
 	l := s.live
 	ctx, cancel := context.WithTimeout(context.Background(), claimTimeout)
 	defer cancel()
+	l.domain.stopAsking()
 	unreported := l.carrier.End(ctx)
 	if err := l.key.EndLink(); err != nil {
 		s.trouble(err)

@@ -44,6 +44,7 @@ func TestCompareShare(t *testing.T) {
 		"later":                   {up, with(up, func(sh *control.Share) { sh.Expires = now.Add(9 * time.Hour) }), ShareExtended},
 		"other hosts":             {up, with(up, func(sh *control.Share) { sh.Hosts = sh.Hosts[:1] }), ShareShown},
 		"another link":            {up, with(up, func(sh *control.Share) { sh.Link = 2 }), ShareShown},
+		"no record of the domain": {up, with(up, func(sh *control.Share) { sh.Domain = &control.Domain{State: control.DomainUnproven} }), ShareDomain},
 		"away":                    {up, state(control.ShareResuming), ShareLost},
 		"still away":              {state(control.ShareResuming), state(control.ShareResuming), 0},
 		"away for longer":         {state(control.ShareResuming), failing, ShareLost},

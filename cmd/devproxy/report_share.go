@@ -32,6 +32,8 @@ type (
 		Notes    []string `json:"notes,omitempty"`
 		// Advisories are about dev servers with known holes.
 		Advisories []string `json:"advisories,omitempty"`
+		// Domain is that of the user's own, if the Proxyfile has one.
+		Domain *control.Domain `json:"domain,omitempty"`
 	}
 	// relayEvent: the relay is dialled, lost, back, or replaced by the next one.
 	relayEvent struct {
@@ -55,6 +57,12 @@ type (
 		Event string `json:"event"`
 		Error string `json:"error"`
 		Fix   string `json:"fix,omitempty"`
+	}
+	// domainEvent: the domain of the user's own has another state, and no address has
+	// changed with it.
+	domainEvent struct {
+		Event  string         `json:"event"`
+		Domain control.Domain `json:"domain"`
 	}
 	// notSharedEvent: a save added hosts, which are not shared.
 	notSharedEvent struct {
@@ -83,13 +91,17 @@ func shareJSON(e devproxy.ShareEvent) any {
 		for _, host := range sh.Hosts {
 			hosts[host.Name] = host.URL
 		}
-		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories}
+		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories, sh.Domain}
 	case devproxy.ShareMoved:
 		return relayEvent{"relay", sh.State, sh.Relay, e.Before.Relay, sh.Error, ""}
 	case devproxy.ShareOver:
 		return unsharedEvent{"unshared", sh.State, sh.Error, sh.Fix, sh.Again}
 	case devproxy.ShareTrouble:
 		return shareFailedEvent{"share_failed", sh.Error, sh.Fix}
+	case devproxy.ShareDomain:
+		if sh.Domain != nil {
+			return domainEvent{"domain", *sh.Domain}
+		}
 	case devproxy.ShareAdded:
 		return notSharedEvent{"not_shared", e.Added, devproxy.ReasonAdded, "devproxy share"}
 	}
@@ -106,6 +118,9 @@ func (r *reporter) printShareEvent(e devproxy.ShareEvent) {
 	case devproxy.ShareShown:
 		if host := e.MovedHost(); host != "" {
 			line("a second host moves the link of " + host + " to another address; " + e.Before.URL + " no longer works")
+		}
+		if old := e.MovedDomain(); old != "" {
+			r.domainMoved(sh, old, line)
 		}
 		r.lost = time.Time{}
 		printShare(r.streams, sh, time.Now(), true, 1)
@@ -133,6 +148,10 @@ func (r *reporter) printShareEvent(e devproxy.ShareEvent) {
 		r.shareProblem(sh)
 	case devproxy.ShareMoved:
 		line("relay " + e.Before.Relay + " " + r.yellow("can't be used") + ", trying " + sh.Relay + " instead: " + sh.Error)
+	case devproxy.ShareDomain:
+		for _, row := range domainRows(sh) {
+			line(row)
+		}
 	case devproxy.ShareAdded:
 		for _, host := range e.Added {
 			line(r.yellow(host+" is not shared") + ": it was " + devproxy.ReasonAdded + ". To share it: " + shareNow(r.keys))
@@ -250,6 +269,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	default:
 		add("relay", sh.Relay+"; its operator can read this traffic")
 	}
+	add("domain", domainRows(sh)...)
 	add("carries no", strings.Join(sh.Cannot, "; "))
 	add("note", sh.Notes...)
 	kept := each(sh.NotShared, func(host control.NotShared) string { return host.Name + " (" + host.Reason + ")" })

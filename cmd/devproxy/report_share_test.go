@@ -219,3 +219,46 @@ func TestAddedHostsArePrinted(t *testing.T) {
 		t.Errorf("%s", out.String())
 	}
 }
+
+// TestPrintDomain holds what the terminal says of a domain of the user's own to the word.
+func TestPrintDomain(t *testing.T) {
+	now := atNoon(t)
+	waits := sampleShare(now)
+	waits.Domain = &control.Domain{Name: "demo.example.com", Host: "shop.localhost", State: control.DomainUnproven, Target: "k3v9x2m7qpr4t8wzk3v9x2m7qp.s.t.example.com", Error: "no record"}
+	const records = `in use as soon as this DNS record exists: demo.example.com CNAME k3v9x2m7qpr4t8wzk3v9x2m7qp.s.t.example.com
+without a CNAME (top of a zone, or behind a proxy): _devproxy.demo.example.com TXT "k3v9x2m7qpr4t8wzk3v9x2m7qp.s.t.example.com", and A and AAAA to the relay
+`
+	var out bytes.Buffer
+	printShare(&streams{Out: &out}, waits, now, false, 0)
+	rows := "  domain      " + strings.TrimSuffix(strings.ReplaceAll(records, "\n", "\n  domain      "), "  domain      ")
+	if !strings.Contains(out.String(), rows) {
+		t.Errorf("the block is\n%s\nwithout\n%s", out.String(), rows)
+	}
+	refused, up := waits, waits
+	refused.Domain = &control.Domain{Name: "demo.example.com", State: control.DomainRefused, Error: "relay t.example.com runs an older version", Fix: "have its operator update it"}
+	up.Domain = &control.Domain{Name: "demo.example.com", Host: "shop.localhost", State: control.DomainUp}
+	up.URL = "https://demo.example.com/?devproxy=secret"
+	up.Hosts = []control.SharedHost{{Name: "shop.localhost", URL: "https://demo.example.com"}, up.Hosts[1]}
+	for name, test := range map[string]struct {
+		before, now control.Share
+		want        string
+	}{
+		"unproven": {sampleShare(now), waits, records},
+		"refused":  {waits, refused, "demo.example.com is not in use: relay t.example.com runs an older version; have its operator update it\n"},
+		"in use":   {waits, up, "demo.example.com is in use; " + waits.Hosts[0].URL + " no longer works\n"},
+		"lost":     {up, waits, "https://demo.example.com no longer works\n"},
+	} {
+		out.Reset()
+		r := newReporter(&streams{Out: &out, Err: &out}, upOptions{}, source{})
+		e, _ := devproxy.CompareShare(test.before, test.now)
+		r.share(e)
+		for line := range strings.Lines(test.want) {
+			if !strings.Contains(out.String(), line) {
+				t.Errorf("%s: printed\n%s\nwithout\n%s", name, out.String(), line)
+			}
+		}
+	}
+	if got := fmt.Sprintf("%+v", shareJSON(devproxy.ShareEvent{Kind: devproxy.ShareDomain, Share: waits})); !strings.Contains(got, "domain") || !strings.Contains(got, control.DomainUnproven) {
+		t.Errorf("as JSON: %s", got)
+	}
+}

@@ -187,6 +187,9 @@ type Share struct {
 	// Notes are sentences of the provider's: that the key of its server was
 	// remembered.
 	Notes []string `json:"notes,omitempty"`
+	// Domain is the domain of the user's own that the Proxyfile asks for; nil without one,
+	// and before the relay has answered.
+	Domain *Domain `json:"domain,omitempty"`
 	// Expires is when the link ends for good; zero while nothing is shared.
 	Expires time.Time `json:"expires,omitzero"`
 	// Password is true when visitors must enter one.
@@ -222,6 +225,27 @@ type SharedHost struct {
 	Name string `json:"name"` // "shop.localhost"
 	URL  string `json:"url"`  // "https://shop-….t.example.com"
 }
+
+// Domain is a domain of the user's own, which becomes the public name of a host.
+type Domain struct {
+	Name  string `json:"name"` // "demo.example.com"
+	Host  string `json:"host"` // "shop.localhost"
+	State string `json:"state"`
+	// Target is the name that a DNS record of the domain must name; empty until the relay
+	// has granted the share.
+	Target string `json:"target,omitempty"`
+	// Error says why the host has a name of the relay instead, and Fix what to do.
+	Error string `json:"error,omitempty"`
+	Fix   string `json:"fix,omitempty"`
+}
+
+// The states of a domain.
+const (
+	DomainAsking   = "asking"   // the relay has not answered yet
+	DomainUp       = "up"       // the host has it
+	DomainUnproven = "unproven" // no DNS record of it names Target; the relay is asked again
+	DomainRefused  = "refused"  // the relay does not take it, as Error says; it is asked again
+)
 
 // NotShared is a host without a public address, and why.
 type NotShared struct {

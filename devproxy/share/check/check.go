@@ -61,6 +61,8 @@ type Subject struct {
 	Local *http.Client
 	// Upload is the size of the upload, in bytes: control.MaxProbeUpload.
 	Upload int64
+
+	records records // nil is this machine's resolver
 }
 
 // run is a check that is running.
@@ -79,6 +81,7 @@ func Run(ctx context.Context, s *Subject, report func(doctor.Finding)) {
 	r := &run{Subject: s, report: report, visitor: newVisitor(s.Roots, s.Share.Check, proxyOf)}
 	defer r.visitor.close()
 	r.group = groupName
+	r.domain(ctx)
 	hosts := r.hosts(ctx)
 	if len(hosts) == 0 {
 		return
