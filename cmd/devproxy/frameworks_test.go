@@ -42,6 +42,8 @@ type framework struct {
 	// form is the status with which the framework refuses the form of its first page
 	// where it isn't told plain HTTP; 0 for a page without a form.
 	form int
+	// urls is a page with local URLs; its zero value is none.
+	urls urls
 	// shows is what the headline of the first page comes to show; empty for anything.
 	shows string
 	// hidden are requests to the tools, each "METHOD PATH [BODY]". None may be
@@ -104,6 +106,7 @@ func frameworks() []*framework {
 			name:  "next",
 			build: []string{"env", "EXPORT=1", "node_modules/.bin/next", "build"}, out: "out",
 			pages: []string{"/", "/about"}, clicks: "about", hot: edit{"app/headline.js", "before", "after"},
+			urls: urls{path: "/urls", facts: []string{"url", "text", "dollar", "bytes", "acted"}, again: "again", counts: true},
 			hidden: []string{
 				"GET /__nextjs_launch-editor?file=app/page.js&line1=1&column1=1", "GET /__nextjs_launch-editor?isAppRelativePath=1&file=app/page.js",
 				`POST /__nextjs_original-stack-frames {"frames":[],"isServer":true}`, "GET /__nextjs_source-map?filename={dir}/app/page.js",
@@ -175,16 +178,19 @@ func frameworks() []*framework {
 func TestFrameworks(t *testing.T) {
 	relay := startDevRelay(t)
 	trustChromium(t, relay.upProcess)
-	browser := startChromium(t, relay.upProcess)
+	browser, remote := startChromium(t, relay.upProcess), startRemoteChromium(t, relay)
 	for _, f := range frameworks() {
 		t.Run(f.name, func(t *testing.T) {
 			s := f.share(t, relay)
-			page := openTab(t, browser)
+			page := openTab(t, remote)
 			t.Run("pages", func(t *testing.T) { s.opens(t, page, s.base) })
 			if f.hot.file != "" {
 				t.Run("hot replacement", func(t *testing.T) { s.replaces(t, page, f.hot.old, f.hot.new) })
 			}
 			t.Run("requests", func(t *testing.T) { s.compares(t, page, f.name, s.base) })
+			if f.urls.path != "" {
+				t.Run("local URLs", func(t *testing.T) { s.isLocalFree(t, remote) })
+			}
 			if said := strings.Join(s.advisories, "; "); !strings.Contains(said, f.advised) || f.advised == "" && said != "" {
 				t.Errorf("devproxy says of the version: %q, want %q", said, f.advised)
 			}
@@ -198,7 +204,7 @@ func TestFrameworks(t *testing.T) {
 				t.Run(fmt.Sprintf("attack %d", i+1), func(t *testing.T) { attack(t, s) })
 			}
 			if s.built != "" {
-				built := openTab(t, browser)
+				built := openTab(t, remote)
 				t.Run("built pages", func(t *testing.T) { s.opens(t, built, s.built) })
 				t.Run("built requests", func(t *testing.T) { s.compares(t, built, f.name+"-built", s.built) })
 			}
@@ -320,12 +326,22 @@ func (s *sharedFramework) sends(t *testing.T, page *tab, base string) {
 // replaces edits a source file and sees it in the page, which stays.
 func (s *sharedFramework) replaces(t *testing.T, page *tab, before, after string) {
 	sees(t, page, fmt.Sprintf(`(window.kept = true, document.querySelector('#headline')?.textContent === '%s')`, before))
-	file := filepath.Join(s.dir, s.hot.file)
-	saveFile(t, file, strings.Replace(readText(t, file), before, after, 1))
+	s.edit(t, edit{s.hot.file, before, after})
 	sees(t, page, fmt.Sprintf(`document.querySelector('#headline')?.textContent === '%s'`, after))
 	if !evaluate[bool](t, page, `window.kept === true`) {
 		t.Error("the page was loaded again")
 	}
+}
+
+// edit edits a source file.
+func (s *sharedFramework) edit(t *testing.T, e edit) {
+	t.Helper()
+	file := filepath.Join(s.dir, e.file)
+	text := readText(t, file)
+	if !strings.Contains(text, e.old) {
+		t.Fatalf("%s does not contain %q", e.file, e.old)
+	}
+	saveFile(t, file, strings.Replace(text, e.old, e.new, 1))
 }
 
 // compares what the browser asked for with the corpus of URLs that must be open.

@@ -16,6 +16,7 @@ const (
 	untouched kind = iota
 	plain          // a text with URLs
 	markup         // an HTML page
+	rows           // of a flight
 )
 
 // texts are the media types whose URLs are replaced, next to HTML, +json and +xml.
@@ -24,8 +25,8 @@ var texts = []string{
 	"text/css", "text/event-stream", "text/xml", "application/xml",
 	"text/javascript", "application/javascript", "application/x-javascript", "application/ecmascript", "text/ecmascript",
 	"application/json", "text/json", "application/x-ndjson", "application/jsonl", "application/json-seq",
-	// What frameworks send to their own scripts: React, React Router, Turbo.
-	"text/x-component", "text/x-script", "text/vnd.turbo-stream.html",
+	// What frameworks send to their own scripts: React Router, Turbo.
+	"text/x-script", "text/vnd.turbo-stream.html",
 }
 
 // kindOf returns the kind of a media type, and its charset in lower case.
@@ -39,6 +40,8 @@ func kindOf(contentType string) (k kind, charset string) {
 	switch {
 	case name == "text/html":
 		return markup, charset
+	case name == "text/x-component": // React's server components
+		return rows, charset
 	case slices.Contains(texts, name):
 		return plain, charset
 	case strings.HasPrefix(name, "application/grpc"): // which has frames

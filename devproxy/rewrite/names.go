@@ -10,6 +10,9 @@
 // One pass over the text finds every pair of slashes, and one look-up decides
 // about the host after it, so the cost does not grow with the number of names.
 //
+// Formats that say how long a text is need more than that; of these, the stream of
+// React's server components is read: see flight.
+//
 // Limits: a match is at most maxMatch bytes long, and that is what is held back
 // at the end of a piece, also when it is flushed; a tag of a page at most
 // maxTag; a page whose Content-Security-Policy has hashes at most maxHeld. What

@@ -37,6 +37,7 @@ var holding atomic.Int64
 //     beginning if the policy is in the header, else from the <meta> that has it.
 //     After the part that is held back, such scripts and styles stay as they are.
 //   - The sources of a policy in a <meta> are replaced like those in a header.
+//   - Rows for React in scripts get no wrong length; see flight.
 type page struct {
 	names    *Names
 	text     *Text
@@ -62,6 +63,9 @@ type page struct {
 	held      []segment
 	size      int   // of held
 	shadow    *Text // finds URLs in what stays as it is
+
+	inline bool // the text is in a script that may have rows
+	rows   flightScripts
 }
 
 // segment is a part of a page that is held back.
@@ -72,7 +76,9 @@ type segment struct {
 }
 
 func newPage(names *Names, text *Text, policy func(string) string, tell func(string)) *page {
-	return &page{names: names, text: text, buffers: pool.Get().(*buffers), policy: policy, tell: tell, hashes: hashes{}, added: additions{}}
+	p := &page{names: names, text: text, buffers: pool.Get().(*buffers), policy: policy, tell: tell, hashes: hashes{}, added: additions{}}
+	p.rows.names, p.rows.write = names, p.emit
+	return p
 }
 
 // Write implements io.Writer.
@@ -102,6 +108,7 @@ func (p *page) Close() error {
 	if err != nil {
 		return err
 	}
+	p.rows.free()
 	p.buffers.free()
 	p.buffers = nil
 	return p.text.Close()
@@ -124,11 +131,19 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 					return nil, err
 				}
 				from = at + n
+			} else if p.inline {
+				if err := p.write(b[from:at]); err != nil {
+					return nil, err
+				}
+				if err := p.rows.script(b[at:at+n], done || end); err != nil {
+					return nil, err
+				}
+				from = at + n
 			}
 			if at += n; !done {
 				return b[at:], p.write(b[from:at])
 			}
-			p.in, p.checked, p.after = p.after, false, ""
+			p.in, p.checked, p.inline, p.after = p.after, false, false, ""
 			continue
 		}
 		n := bytes.IndexByte(b[at:], '<')
@@ -238,7 +253,10 @@ func (p *page) element(name string, tag []byte) error {
 	t := attributesOf(tag)
 	if isRaw(name) {
 		p.in = name
-		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || name == "script" && !t.has("src"))
+		p.inline = name == "script" && !t.has("src")
+		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || p.inline)
+		p.rows.start()
+		p.rows.whole = p.checked
 	}
 	switch name {
 	case "base":
@@ -328,12 +346,9 @@ func (p *page) holdFor(policies []string) {
 // can't be replaced, it stays as it is.
 func (p *page) allow(content []byte, complete bool) error {
 	if p.hold && complete && p.shadow == nil {
-		changed := p.names.String(string(content))
-		if changed != string(content) {
-			p.added.allow(p.hashes, content, []byte(changed))
-		}
-		return p.write(content)
+		return p.allowChanged(content)
 	}
+	p.rows.lost = p.rows.lost || p.inline // its rows stay as they are
 	if err := p.release(); err != nil {
 		return err
 	}
@@ -351,11 +366,51 @@ func (p *page) allow(content []byte, complete bool) error {
 	return p.put(segment{text: content, verbatim: true})
 }
 
+// allowChanged writes the whole content of a script or style that a hash may allow.
+func (p *page) allowChanged(content []byte) error {
+	parts := []segment{{text: content}}
+	if p.inline {
+		parts = nil
+		p.rows.write = func(b []byte, verbatim bool) error {
+			if n := len(parts); n > 0 && !verbatim && !parts[n-1].verbatim {
+				parts[n-1].text = append(parts[n-1].text, b...)
+			} else {
+				parts = append(parts, segment{text: bytes.Clone(b), verbatim: verbatim})
+			}
+			return nil
+		}
+		_ = p.rows.script(content, true) // which does not fail then
+		p.rows.write = p.emit
+	}
+	var changed []byte
+	for _, s := range parts {
+		if s.verbatim {
+			changed = append(changed, s.text...)
+		} else {
+			changed = append(changed, p.names.String(string(s.text))...)
+		}
+	}
+	if !bytes.Equal(changed, content) {
+		p.added.allow(p.hashes, content, changed)
+	}
+	for _, s := range parts {
+		if err := p.put(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *page) write(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
 	return p.put(segment{text: b})
+}
+
+// emit writes a part of a script with rows.
+func (p *page) emit(b []byte, verbatim bool) error {
+	return p.put(segment{text: b, verbatim: verbatim})
 }
 
 // put writes s, or holds it back.
@@ -431,6 +486,7 @@ func (p *page) free() {
 	if p.shadow != nil {
 		p.shadow.Free()
 	}
+	p.rows.free()
 	p.buffers.free()
 	p.buffers = nil
 	p.text.Free()

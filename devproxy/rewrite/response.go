@@ -126,6 +126,15 @@ func (w *Response) change(k kind) {
 		w.start.page.holdFor(slices.Concat(h["Content-Security-Policy"], h["Content-Security-Policy-Report-Only"]))
 		w.start.page.begin = w.allow
 	}
+	if k == rows {
+		w.start.rows = &flight{emit: func(b []byte, verbatim bool) error {
+			if verbatim {
+				return text.pass(b)
+			}
+			_, err := text.Write(b)
+			return err
+		}}
+	}
 	w.in = w.start
 	if name != "" {
 		w.decoder = newDecoder(name, w.start)
@@ -257,7 +266,8 @@ func (w *Response) Free() {
 // intake is the first step after decoding. It looks for the mark of UTF-16, whose text
 // passes.
 type intake struct {
-	page *page // nil for a text that is not HTML
+	page *page   // nil for a text that is not HTML
+	rows *flight // nil for a text that has no rows
 	text *Text
 	to   io.Writer
 	tell func(string)
@@ -307,6 +317,8 @@ func (t *intake) write(p []byte) (err error) {
 		_, err = t.to.Write(p)
 	case t.page != nil:
 		_, err = t.page.Write(p)
+	case t.rows != nil:
+		err = t.rows.run(p)
 	default:
 		_, err = t.text.Write(p)
 	}
@@ -327,6 +339,11 @@ func (t *intake) Close() error {
 	}
 	if t.page != nil {
 		return t.page.Close()
+	}
+	if t.rows != nil {
+		if err := t.rows.end(); err != nil {
+			return err
+		}
 	}
 	return t.text.Close()
 }

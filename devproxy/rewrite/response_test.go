@@ -286,6 +286,7 @@ func TestCompressedResponsesAreLimited(t *testing.T) {
 
 func FuzzPage(f *testing.F) {
 	f.Add([]byte(`<script src=/a integrity=x></script><style>a</style><!-- x --><meta http-equiv=content-security-policy content="'sha256-x'">`), uint64(1))
+	f.Add([]byte(`<script>self.__next_f.push([1,"1:T18,https://shop.loc"])</script><script>self.__next_f.push([1,"alhost\n2:o2,"])</script><script>self.__next_f.push([3,"aGk="])</script>`), uint64(2))
 	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		want, _, _ := pageThrough(t, string(text), nil, whole)

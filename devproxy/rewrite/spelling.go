@@ -14,6 +14,7 @@ var spellings = [...]spelling{
 	{`/`, ":"},
 	{`\/`, ":"},        // JSON, also in JavaScript
 	{`\\/`, ":"},       // JSON in JSON, whose backslash is written twice
+	{`\\\\/`, ":"},     // JSON in JSON in a string of a script
 	{`\\\/`, ":"},      // the same, with the slash escaped again
 	{`\u002f`, ":"},    // JSON
 	{`\\u002f`, ":"},   // JSON in JSON
