@@ -25,8 +25,8 @@ import (
 	"github.com/devproxy/devproxy/tunnel/relay/acme/pebble"
 )
 
-// domainRelay is a relay that gets certificates for users' domains from an authority.
-type domainRelay struct {
+// certifyingRelay is a relay that gets certificates for users' domains from an authority.
+type certifyingRelay struct {
 	*relayProcess
 	users      *usersDNS
 	key        ed25519.PrivateKey
@@ -34,11 +34,11 @@ type domainRelay struct {
 	roots      *x509.CertPool
 }
 
-// startDomainRelay starts one. change says where the authority asks for challenges, given
+// startCertifyingRelay starts one. change says where the authority asks for challenges, given
 // the relay's ports.
-func startDomainRelay(t *testing.T, validity time.Duration, change func(o *pebble.Options, tls, plain int), args ...string) *domainRelay {
+func startCertifyingRelay(t *testing.T, validity time.Duration, change func(o *pebble.Options, tls, plain int), args ...string) *certifyingRelay {
 	t.Helper()
-	r := &domainRelay{users: startUsersDNS(t), key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte("d"), 32)), admin: freeDNSAddress(t)}
+	r := &certifyingRelay{users: startUsersDNS(t), key: ed25519.NewKeyFromSeed(bytes.Repeat([]byte("d"), 32)), admin: freeDNSAddress(t)}
 	r.own = tunnel.OwnName(r.key.Public().(ed25519.PublicKey), certificatesDomain)
 	dns, listen, plain := freeDNSAddress(t), freeDNSAddress(t), freeDNSAddress(t)
 	r.users.delegate(certificatesDomain, dns)
@@ -67,12 +67,12 @@ func portNumber(t *testing.T, address string) int {
 }
 
 // claim claims the domain.
-func (r *domainRelay) claim() (*domainAgent, error) {
+func (r *certifyingRelay) claim() (*domainAgent, error) {
 	return r.claimDomain(r.key, certificatesDomain, r.roots)
 }
 
 // claimed claims the domain until the relay grants it.
-func (r *domainRelay) claimed() *domainAgent {
+func (r *certifyingRelay) claimed() *domainAgent {
 	r.t.Helper()
 	var a *domainAgent
 	var err error
@@ -90,14 +90,14 @@ func (r *domainRelay) claimed() *domainAgent {
 }
 
 // metric reports whether the metrics have a line.
-func (r *domainRelay) metric(line string) bool {
+func (r *certifyingRelay) metric(line string) bool {
 	r.t.Helper()
 	_, text := get(r.t, "http://"+r.admin+"/metrics")
 	return slices.Contains(strings.Split(text, "\n"), line)
 }
 
 // serves checks that a visitor of the domain gets the app.
-func (r *domainRelay) serves() {
+func (r *certifyingRelay) serves() {
 	r.t.Helper()
 	// A short certificate may expire just now.
 	var status int
@@ -110,7 +110,7 @@ func (r *domainRelay) serves() {
 }
 
 // serial returns the serial number of the domain's certificate; nil without one.
-func (r *domainRelay) serial() *big.Int {
+func (r *certifyingRelay) serial() *big.Int {
 	r.t.Helper()
 	c, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: usersDomain, InsecureSkipVerify: true})
 	if err != nil {
@@ -143,7 +143,7 @@ func TestE2ERelayDomain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := startDomainRelay(t, 20*time.Second, test.change)
+			r := startCertifyingRelay(t, 20*time.Second, test.change)
 			if _, err := r.claim(); codeOf(err) != tunnel.CodeUnproven || !strings.Contains(err.Error(), "make the record "+usersDomain+" CNAME "+r.own) {
 				t.Fatalf("without a record: %v", err)
 			}
@@ -250,7 +250,7 @@ func startHeldPort(t *testing.T) (*heldPort, func(to string)) {
 // not wait for it, and the next process orders it again.
 func TestE2ERelayDomainHandover(t *testing.T) {
 	held, open := startHeldPort(t)
-	r := startDomainRelay(t, time.Hour, func(o *pebble.Options, _, _ int) { o.TLSPort = held.port })
+	r := startCertifyingRelay(t, time.Hour, func(o *pebble.Options, _, _ int) { o.TLSPort = held.port })
 	r.users.set(t, usersDomain+". 1 CNAME "+r.own+".")
 	if _, err := r.claim(); codeOf(err) != tunnel.CodeBusy {
 		t.Fatalf("the first claim: %v", err)
@@ -290,7 +290,7 @@ func TestE2ERelayDomainElsewhere(t *testing.T) {
 		server.Close()
 		<-done
 	})
-	r := startDomainRelay(t, time.Hour, func(o *pebble.Options, _, _ int) { o.HTTPPort = elsewhere.Addr().(*net.TCPAddr).Port })
+	r := startCertifyingRelay(t, time.Hour, func(o *pebble.Options, _, _ int) { o.HTTPPort = elsewhere.Addr().(*net.TCPAddr).Port })
 	r.users.set(t, usersDomain+". 1 A 127.0.0.1", "_devproxy."+usersDomain+". 1 TXT "+r.own)
 	said := ""
 	r.until("the order fails", func() bool {
