@@ -36,8 +36,9 @@ type relayOptions struct {
 
 	// proxyProtocol and trustedProxies are those of the flags.
 	proxyProtocol, trustedProxies []netip.Prefix
-	open                          bool       // every key is admitted
-	level                         slog.Level // the least that is logged
+	cloudflare                    []netip.Prefix // nil unless --trusted-proxies has the word
+	open                          bool           // every key is admitted
+	level                         slog.Level     // the least that is logged
 }
 
 // devDomain is the domain of a relay in --dev mode. Its names are loopback for every
@@ -87,7 +88,7 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
 	numberVar(flags, &opts.publicPort, "public-port", "", 1, math.MaxUint16, 443, "port in links and redirects, if a port mapping leads from it to --listen (default: the port of --listen)")
 	flags.StringSliceVar(&opts.balancers, "proxy-protocol", nil, "addresses (`CIDR`) of balancers that put a PROXY protocol header, v1 or v2, before each connection; can be repeated")
-	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For; agents cannot come through them")
+	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For, or cloudflare for those of Cloudflare; agents cannot come through them")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP, or none (--dev: none)")
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and repeated for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
@@ -207,11 +208,19 @@ func (o *relayOptions) checkAddresses() error {
 	return checkCongestion(o.congestion)
 }
 
+// cloudflareWord means the addresses of Cloudflare in --trusted-proxies.
+const cloudflareWord = "cloudflare"
+
 // checkProxies reads the addresses of the proxies in front of the relay.
 func (o *relayOptions) checkProxies() (err error) {
-	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err == nil {
-		o.trustedProxies, err = proxyPrefixes("--trusted-proxies", o.proxies)
+	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err != nil {
+		return err
 	}
+	isWord := func(text string) bool { return strings.EqualFold(text, cloudflareWord) }
+	if slices.ContainsFunc(o.proxies, isWord) {
+		o.cloudflare = relay.CloudflareRanges()
+	}
+	o.trustedProxies, err = proxyPrefixes("--trusted-proxies", slices.DeleteFunc(slices.Clone(o.proxies), isWord))
 	return err
 }
 

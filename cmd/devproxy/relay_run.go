@@ -145,7 +145,7 @@ func (run *relayRun) options() (relay.Options, error) {
 		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
 		Names:         run.cfg.allowNames,
-		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies,
+		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies, Cloudflare: run.cfg.cloudflare,
 		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},
 	}
 	if run.cfg.token != "" {

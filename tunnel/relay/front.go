@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"github.com/devproxy/devproxy/tunnel"
@@ -50,9 +51,6 @@ func (f *front) tlsConfig() *tls.Config {
 		GetCertificate: f.relay.opts.Certificate,
 		// Called in every handshake; GetCertificate is not when a session is resumed.
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			if config := f.relay.challengeConfig(hello); config != nil {
-				return config, nil
-			}
 			cert, err := f.relay.opts.Certificate(hello)
 			if err != nil {
 				return nil, err
@@ -125,13 +123,8 @@ func (f *front) greet(c *conn) {
 		return
 	}
 	protocol := secure.ConnectionState().NegotiatedProtocol
-	switch protocol {
-	case tunnel.ALPN:
+	if protocol == tunnel.ALPN {
 		f.relay.agents.greet(c, secure)
-		return
-	case acmeProtocol:
-		f.relay.metrics.handshakes.WithLabelValues("challenge").Inc()
-		secure.Close() // the handshake was all
 		return
 	}
 	f.relay.metrics.handshakes.WithLabelValues("visitor").Inc()
@@ -194,21 +187,27 @@ func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	at, ok := readAuthority(req.Host, "http")
-	if text, asked := r.challengeText(req, at.name); ok && asked {
-		w.Header().Set("Connection", "close")
-		_, _ = io.WriteString(w, text) // fails only when the authority has disconnected
-		return
-	}
 	if !ok || !r.isOwn(at.name) && !r.shares.has(at.name) {
 		_ = pageOf(errOtherHost).Write(w, req)
 		return
 	}
+	peer, _ := netip.ParseAddrPort(req.RemoteAddr) // otherwise zero, which is not trusted
+	if r.visitorScheme(peer.Addr().Unmap().WithZone(""), req.Header) == "https" {
+		w.Header().Set("Connection", "close")
+		_ = pageOf(errProxyWithoutTLS).Write(w, req)
+		return
+	}
+	w.Header().Set("Connection", "close")
+	r.redirectTo(w, req, at)
+}
+
+// redirectTo redirects a request over plain HTTP to the same URL over TLS.
+func (r *Relay) redirectTo(w http.ResponseWriter, req *http.Request, at authority) {
 	to := "https://" + at.name
 	if port := r.port.Load(); port != 443 {
 		to += ":" + strconv.Itoa(int(port))
 	}
 	w.Header().Set("Location", to+target(req))
-	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 

@@ -37,7 +37,7 @@ const (
 	acceptPause = 50 * time.Millisecond
 	// sweepEvery is how often the shares of lost sessions are forgotten.
 	sweepEvery = 10 * time.Second
-	// renewEvery is how often it is recorded that names and zones are in use.
+	// renewEvery is how often the registry records that names are in use.
 	renewEvery = 12 * time.Hour
 	// drainPoll is how often Shutdown and Retire count what is left.
 	drainPoll = 50 * time.Millisecond
@@ -77,9 +77,6 @@ type Options struct {
 	// it from network. Until there is one it returns the refusal of the claim. Nil is for a
 	// relay whose certificates do not change with claims: Covers decides.
 	CoverDomain func(domain, key string, network netip.Prefix) error
-	// Challenges prove domains that are being ordered to a certificate authority, which asks
-	// on Serve's and ServeRedirect's listeners; nil proves none.
-	Challenges Challenges
 	// Ready reports whether Serve has been called, for /healthz; nil means that it has.
 	Ready func() bool
 	// Collectors are metrics of other parts of the program.
@@ -94,9 +91,12 @@ type Options struct {
 	// address of the visitor or agent. Those to ServeRedirect's may begin with one.
 	ProxyProtocol []netip.Prefix
 	// TrustedProxies are the addresses of proxies that end TLS in front of the relay
-	// and speak TLS with it again. Their X-Forwarded-For names the visitor. Agents
-	// cannot connect through them.
+	// and speak TLS with it again. Their X-Forwarded-For names the visitor, and their
+	// X-Forwarded-Proto how it has connected. Agents cannot connect through them.
 	TrustedProxies []netip.Prefix
+	// Cloudflare are further trusted proxies, those of Cloudflare. Their CF-Connecting-IP
+	// names the visitor.
+	Cloudflare []netip.Prefix
 	// Congestion is the congestion control of agents' connections: "bbr", or
 	// "system" or "" for the system's default.
 	Congestion string
@@ -121,15 +121,17 @@ type Relay struct {
 	conns           *connections
 	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
 	balancers, trusted proxies
-	shares             *shareTable
-	states             *callbackStates
-	agents             *agents
-	front              *front
-	metrics            *metrics
-	memory             *budget.Budget // of what strangers make the relay hold
-	created            time.Time
-	port               atomic.Uint32
-	startOnce          sync.Once
+	// cloudflare are those of trusted that are Cloudflare's.
+	cloudflare proxies
+	shares     *shareTable
+	states     *callbackStates
+	agents     *agents
+	front      *front
+	metrics    *metrics
+	memory     *budget.Budget // of what strangers make the relay hold
+	created    time.Time
+	port       atomic.Uint32
+	startOnce  sync.Once
 }
 
 // New makes a relay. It fails when an option is invalid, or the file of keys cannot
@@ -146,7 +148,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r := &Relay{
 		opts: o, keys: keys, logs: newLogLimiter(o.Log),
-		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(o.TrustedProxies),
+		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(slices.Concat(o.TrustedProxies, o.Cloudflare)), cloudflare: newProxies(o.Cloudflare),
 		conns: newConnections(o.Limits), shares: newShareTable(), states: newCallbackStates(),
 		memory: budget.New(budget.Shared(o.Limits.Memory)), created: time.Now(),
 	}
@@ -281,9 +283,6 @@ func (r *Relay) maintain() {
 func (r *Relay) renewNames() {
 	for _, s := range r.shares.all() {
 		claim := r.shares.claimOf(s)
-		if cover := r.opts.CoverZone; cover != nil && claim.inZone() {
-			_ = cover(claim.zone, s.key.String(), s.from.prefix) // it is used, so it is renewed
-		}
 		err := r.opts.Registry.Renew(r.life, s.key, claim.names())
 		if c := claim.callback; c != nil {
 			err = errors.Join(err, r.opts.Registry.Renew(r.life, c.key, []string{c.entry}))

@@ -176,18 +176,16 @@ func (t *shareTable) has(name string) bool {
 	return t.byName[name] != nil
 }
 
-// dropDomain takes the domain of its user from s. It reports false when s has another
-// claim meanwhile.
-func (t *shareTable) dropDomain(s *share, c *claimed) bool {
+// dropDomain takes the domain of its user from s, unless s has another claim meanwhile.
+func (t *shareTable) dropDomain(s *share, c *claimed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s.claimed != c || c.domain == "" || t.byKey[s.key] != s {
-		return false
+		return
 	}
 	rest := *c
 	rest.domain, rest.hosts = "", c.hosts[1:]
 	t.putLocked(s, &rest)
-	return true
 }
 
 // forKey returns the share of a key; nil for none.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -59,13 +58,13 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	if r.leaving() {
 		w.Header().Set("Connection", "close") // HTTP/2: GOAWAY (net/http)
 	}
-	err := v.check()
-	if text, asked := r.challengeText(req, v.at.name); asked {
-		v.prove(text)
+	if err := v.check(); err != nil {
+		v.answer(err)
 		return
 	}
-	if err != nil {
-		v.answer(err)
+	if r.visitorScheme(v.conn.addr.Addr(), req.Header) == "http" {
+		v.status = http.StatusPermanentRedirect
+		r.redirectTo(w, req, v.at)
 		return
 	}
 	if v.at.name == r.opts.Domain {
@@ -116,7 +115,7 @@ func (v *visit) check() error {
 		return errInvalidHost
 	case !v.relay.mayHave(at.name):
 		return errOtherHost
-	case !v.conn.covers(at.name):
+	case !v.conn.covers(at.name) && !v.relay.trusted.has(v.conn.addr.Addr()): // proxies keep connections for all names
 		return errOtherConnection
 	}
 	if most := v.relay.opts.Limits.BodyBytes; most > 0 {
@@ -136,17 +135,6 @@ func (v *visit) serveDomain() {
 	}
 	v.answer(&pageError{"nothing is shared here", page.Page{Status: http.StatusNotFound, Title: "Nothing is shared here.",
 		Lead: "This server carries links of `devproxy share`. Each has its own name below " + v.relay.opts.Domain + "."}})
-}
-
-// prove answers an authority that was sent on from plain HTTP, as some proxies do. It
-// does not mind a certificate for another name.
-func (v *visit) prove(text string) {
-	v.status = http.StatusOK
-	_ = v.withWriteDeadline(func() error {
-		n, err := io.WriteString(v.w, text)
-		v.out += int64(n)
-		return err
-	}) // fails only when the authority has disconnected
 }
 
 // answer sends the page of err.
@@ -236,7 +224,13 @@ var (
 	// errOtherConnection: a browser that used a connection for another name opens a
 	// new one (RFC 9110 section 15.5.20).
 	errOtherConnection = newPageError(http.StatusMisdirectedRequest, "this name needs its own connection")
-	errOnlyAgents      = newPageError(http.StatusBadRequest, "only agents connect here, over TLS 1.3")
+	// errProxyWithoutTLS ends the redirects between the relay and a proxy that connects to it
+	// without TLS for visitors that use TLS.
+	errProxyWithoutTLS = &pageError{"the proxy in front of the relay connects without TLS", page.Page{
+		Status: http.StatusMisdirectedRequest, Title: "The proxy in front of this relay doesn't use TLS.",
+		Lead:  "You use HTTPS, but the proxy connects to the relay over plain HTTP. The relay's redirect to HTTPS would never end.",
+		Hints: []string{"Yours? Have the proxy connect over HTTPS. In Cloudflare, that is the SSL/TLS mode Full (strict) instead of Flexible."}}}
+	errOnlyAgents = newPageError(http.StatusBadRequest, "only agents connect here, over TLS 1.3")
 )
 
 // Page implements page.Error.

@@ -4,5 +4,7 @@ host "a.localhost" {
 share {
   callback     = true # ERROR: "callback" is not built yet
   sealed       = true # ERROR: "sealed" is not built yet
+  tcp          = [tcp.postgres] # ERROR: "tcp" is not built yet
+  udp          = [udp.dns] # ERROR: "udp" is not built yet
   relay        = "ngrok" # ERROR: relay "ngrok" is not built yet
 }
