@@ -31,8 +31,6 @@ func shareEntries() []entry[Share] {
 			on := f.boolean()
 			s.KeepBodies = on != nil && !*on
 		}},
-		{name: "tcp", decode: func(f field, s *Share) { s.Ports = append(s.Ports, decodeSharedPorts(f, TCP)...) }},
-		{name: "udp", decode: func(f field, s *Share) { s.Ports = append(s.Ports, decodeSharedPorts(f, UDP)...) }},
 		{name: "expires", decode: func(f field, s *Share) { s.Expires = decodeExpires(f.value) }},
 	}
 }
@@ -46,9 +44,6 @@ func (d *decoder) decodeShare(b *block) {
 	d.file.Share = share
 	decodeBlock(d.scope, b, shareEntries(), share)
 	d.checkShareDomain(b, share)
-	if n := len(share.Ports); n > maxSharedPorts {
-		d.at(share.Ports[maxSharedPorts].Range).errorf("remove some from tcp and udp of the share block", "a share can have at most %d tcp and udp blocks, not %d", maxSharedPorts, n)
-	}
 	d.decodePassword(b, share)
 	paths, public := d.decodePaths(b, "paths"), d.decodePaths(b, "public")
 	d.findHidden(public, paths)
@@ -59,8 +54,8 @@ func (d *decoder) decodeShare(b *block) {
 		}
 		f, _ := d.get(b, name)
 		flow := f.comesFrom()
-		if (name == "password" || name == string(TCP) || name == string(UDP)) && !flow.Computed {
-			continue // visitors have to know a password; of a block, only its name leaves
+		if name == "password" && !flow.Computed {
+			continue // visitors have to know it; devproxy does not tell them
 		}
 		share.Flows = setFlow(share.Flows, name, flow)
 	}
