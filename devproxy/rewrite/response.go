@@ -29,6 +29,8 @@ type Options struct {
 	Mark string
 	// Tell gets sentences for the developer, perhaps often the same.
 	Tell func(string)
+	// See gets the text of a body, decoded, before it is passed on. Nil is for none.
+	See func([]byte)
 }
 
 // Response replaces the URLs in a response that is written through it. Create it
@@ -120,7 +122,7 @@ func (w *Response) change(k kind) {
 	w.sink = newSink(w.ResponseWriter, w.sendHead)
 	w.encoder = coding.NewEncoder(w.sink, name)
 	text := NewText(w.opts.Names, w.encoder)
-	w.start = &intake{text: text, to: w.encoder, tell: w.opts.Tell}
+	w.start = &intake{text: text, to: w.encoder, tell: w.opts.Tell, see: w.opts.See}
 	if k == markup {
 		w.start.page = newPage(w.opts.Names, text, w.opts.Policy, w.opts.Tell)
 		w.start.page.holdFor(slices.Concat(h["Content-Security-Policy"], h["Content-Security-Policy-Report-Only"]))
@@ -271,6 +273,7 @@ type intake struct {
 	text *Text
 	to   io.Writer
 	tell func(string)
+	see  func([]byte) // nil for none
 
 	first   []byte // that could be a part of the mark
 	looked  bool
@@ -312,6 +315,9 @@ func (t *intake) look(first []byte) error {
 }
 
 func (t *intake) write(p []byte) (err error) {
+	if t.see != nil {
+		t.see(p)
+	}
 	switch {
 	case t.passing:
 		_, err = t.to.Write(p)
