@@ -34,9 +34,10 @@ func kinds() map[string]kind {
 		"tcp":     {label: "name", attrs: portAttributes(), later: laterPort},
 		"udp":     {label: "name", attrs: portAttributes(), later: laterPort},
 		"share": {name: "share", attrs: entryNames(shareEntries()), later: map[string]string{
-			"sealed": "it will prevent the relay from reading the traffic",
-			"tcp":    "it will publish TCP services; for now, only hosts are published",
-			"udp":    "it will publish UDP services; for now, only hosts are published",
+			"callback": "it will be a lasting address for OAuth callbacks; for now, use name",
+			"sealed":   "it will prevent the relay from reading the traffic",
+			"tcp":      "it will publish TCP services; for now, only hosts are published",
+			"udp":      "it will publish UDP services; for now, only hosts are published",
 		}},
 	}
 }

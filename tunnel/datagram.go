@@ -84,9 +84,9 @@ func (d *DatagramReader) Next() ([]byte, error) {
 	if n > MaxDatagram {
 		return nil, fmt.Errorf("a datagram of %d bytes came through the tunnel, and the longest has %d", n, MaxDatagram)
 	}
-	_, _ = d.from.Discard(lengthBytes) // it was peeked
-	if n > cap(d.last) {
-		d.last = make([]byte, n)
+	_, _ = d.from.Discard(lengthBytes)                           // it was peeked
+	if n > cap(d.last) || cap(d.last) > max(n, datagramBuffer) { // few need the memory of a long one
+		d.last = make([]byte, max(n, datagramBuffer))
 	}
 	d.last = d.last[:n]
 	if _, err := io.ReadFull(d.from, d.last); err != nil {

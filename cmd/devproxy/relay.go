@@ -31,14 +31,15 @@ type relayOptions struct {
 	dev, json                   bool
 	customDomains               bool
 	state, congestion, logLevel string
-	memory                      int // MB
+	memory                      int    // MB
+	tcp, udp                    string // ranges
 	zone                        zoneOptions
 
+	tcpPorts, udpPorts relay.PortRange
 	// proxyProtocol and trustedProxies are those of the flags.
 	proxyProtocol, trustedProxies []netip.Prefix
-	cloudflare                    []netip.Prefix // nil unless --trusted-proxies has the word
-	open                          bool           // every key is admitted
-	level                         slog.Level     // the least that is logged
+	open                          bool       // every key is admitted
+	level                         slog.Level // the least that is logged
 }
 
 // devDomain is the domain of a relay in --dev mode. Its names are loopback for every
@@ -88,7 +89,9 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
 	numberVar(flags, &opts.publicPort, "public-port", "", 1, math.MaxUint16, 443, "port in links and redirects, if a port mapping leads from it to --listen (default: the port of --listen)")
 	flags.StringSliceVar(&opts.balancers, "proxy-protocol", nil, "addresses (`CIDR`) of balancers that put a PROXY protocol header, v1 or v2, before each connection; can be repeated")
-	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For, or cloudflare for those of Cloudflare; agents cannot come through them")
+	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For; agents cannot come through them")
+	flags.StringVar(&opts.tcp, "tcp-ports", "", "`range` of ports, such as 20000-20999, that shares can have for TCP; the firewall must let them in (default: none)")
+	flags.StringVar(&opts.udp, "udp-ports", "", "`range` of ports that shares can have for UDP (default: none)")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP, or none (--dev: none)")
 	flags.StringArrayVar(&opts.certs, "cert", nil, "file with the certificate chain, PEM; with --key, and repeated for further names")
 	flags.StringArrayVar(&opts.keys, "key", nil, "file with its private key, PEM")
@@ -133,7 +136,7 @@ func (o *relayOptions) check(httpSet bool) error {
 	}
 	o.listen = cmp.Or(o.listen, ":443")
 	o.open = o.dev && o.token == "" && o.authorizedKeys == ""
-	for _, check := range []func() error{o.setLevel, o.checkDomain, o.checkCerts, o.checkAddresses, o.checkProxies, o.checkAdmission, o.setState} {
+	for _, check := range []func() error{o.setLevel, o.checkDomain, o.checkCerts, o.checkAddresses, o.checkProxies, o.checkPorts, o.checkAdmission, o.setState} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -208,20 +211,34 @@ func (o *relayOptions) checkAddresses() error {
 	return checkCongestion(o.congestion)
 }
 
-// cloudflareWord means the addresses of Cloudflare in --trusted-proxies.
-const cloudflareWord = "cloudflare"
-
 // checkProxies reads the addresses of the proxies in front of the relay.
 func (o *relayOptions) checkProxies() (err error) {
-	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err != nil {
-		return err
+	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err == nil {
+		o.trustedProxies, err = proxyPrefixes("--trusted-proxies", o.proxies)
 	}
-	isWord := func(text string) bool { return strings.EqualFold(text, cloudflareWord) }
-	if slices.ContainsFunc(o.proxies, isWord) {
-		o.cloudflare = relay.CloudflareRanges()
-	}
-	o.trustedProxies, err = proxyPrefixes("--trusted-proxies", slices.DeleteFunc(slices.Clone(o.proxies), isWord))
 	return err
+}
+
+// checkPorts reads the ranges of ports for shares.
+func (o *relayOptions) checkPorts() (err error) {
+	for flag, one := range map[string]struct {
+		text string
+		to   *relay.PortRange
+	}{"--tcp-ports": {o.tcp, &o.tcpPorts}, "--udp-ports": {o.udp, &o.udpPorts}} {
+		if one.text == "" || one.text == noAddress {
+			continue
+		}
+		if *one.to, err = relay.ParsePortRange(one.text); err != nil {
+			return usagef("give the first and the last: "+flag+" 20000-20999", "%s: %w", flag, err)
+		}
+	}
+	for flag, address := range map[string]string{"--listen": o.listen, "--http": o.http, "--admin": o.admin} {
+		_, port, _ := net.SplitHostPort(address)
+		if number, _ := strconv.ParseUint(port, 10, 16); o.tcpPorts.Has(uint16(number)) { // 0 for no address
+			return usagef("give another range", "the --tcp-ports %s contain the port of %s", o.tcpPorts, flag)
+		}
+	}
+	return nil
 }
 
 // proxyPrefixes reads addresses and networks. A network of all addresses is refused:

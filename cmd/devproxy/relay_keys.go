@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,8 +34,8 @@ func newRelayKeysCmd(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "list the keys that your own relay knows, with their names",
-		Long: `Lists the keys that have enrolled at the relay on this server, those that were revoked, and the plain names of each.
-Links are counted and not listed: anyone who knows a link can open it.
+		Long: `Lists the keys that have enrolled at the relay on this server, those that were revoked, and the plain names and
+ports of each. Links are counted and not listed: anyone who knows a link can open it.
 
 While the relay runs, give its --admin address, which is queried. Otherwise the file of its --state is read.
 To revoke a key, write "revoked KEY" into the file of --authorized-keys.`,
@@ -74,7 +75,7 @@ func runRelayKeys(ctx context.Context, s *streams, opts relayKeysOptions) error 
 	}
 	table := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	for _, key := range keys {
-		names := key.Names
+		names := slices.Concat(key.Names, key.Ports)
 		if key.Links > 0 {
 			names = append(names, count(key.Links, "link"))
 		}

@@ -144,8 +144,9 @@ func (run *relayRun) options() (relay.Options, error) {
 	o := relay.Options{
 		Domain: run.cfg.domain, AuthorizedKeys: run.cfg.authorizedKeys, Open: run.cfg.open,
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
-		Names:         run.cfg.allowNames,
-		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies, Cloudflare: run.cfg.cloudflare,
+		Names:    run.cfg.allowNames,
+		TCPPorts: run.cfg.tcpPorts, UDPPorts: run.cfg.udpPorts,
+		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies,
 		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},
 	}
 	if run.cfg.token != "" {

@@ -35,6 +35,7 @@ type metrics struct {
 	refused    *prometheus.CounterVec // by tunnel.Code
 	handshakes *prometheus.CounterVec // by outcome
 	limited    *prometheus.CounterVec // by limit
+	portVisits *prometheus.CounterVec // by network and outcome
 }
 
 func newMetrics(r *Relay) *metrics {
@@ -48,6 +49,8 @@ func newMetrics(r *Relay) *metrics {
 	}
 	gauge("sessions", "Connected agents.", func() int { return len(r.shares.all()) })
 	gauge("visitor_connections", "Connections of visitors.", func() int { _, n, _ := r.conns.counts(); return n })
+	gauge("ports", "Open TCP and UDP ports of shares.", func() int { return r.ports.count() })
+	gauge("udp_flows", "Clients of UDP ports.", func() int { return r.ports.flows.count() })
 	gauge("memory_bytes", "Bytes in use for agents and visitors.", func() int { return int(r.memory.Used()) })
 	gauge("lanes", "Connections of agents.", func() int { _, _, n := r.conns.counts(); return n })
 	register.NewCounterFunc(prometheus.CounterOpts{Name: metricPrefix + "evicted_total", Help: "Connections closed to make room for another network."},
@@ -63,11 +66,12 @@ func newMetrics(r *Relay) *metrics {
 			Name: metricPrefix + "request_seconds", Help: "Time from the head of a request to the end of its response.",
 			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30, 100},
 		}),
-		bytes:      counter("body_bytes_total", "Bytes in the bodies of requests (in) and responses (out).", "direction"),
+		bytes:      counter("body_bytes_total", "Bytes in the bodies of requests (in) and responses (out), and on ports.", "direction"),
+		portVisits: register.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + "port_visits_total", Help: "Connections and clients of ports, by network and outcome."}, []string{"network", "outcome"}),
 		sessions:   register.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "sessions_total", Help: "Sessions of agents since the start."}),
 		refused:    counter("refused_total", "Refused requests of agents, by the tunnel's error code.", "code"),
 		handshakes: counter("handshakes_total", "TLS handshakes, by outcome.", "outcome"),
-		limited:    counter("limited_total", "Connections and requests beyond a limit.", "limit"),
+		limited:    counter("limited_total", "Connections, requests and datagrams beyond a limit.", "limit"),
 	}
 }
 
@@ -121,6 +125,9 @@ type KeyInfo struct {
 	// Links is only their number.
 	Names []string `json:"names,omitempty"`
 	Links int      `json:"links,omitempty"`
+	// Ports are the reserved ports with the names that the key claims them by, sorted:
+	// "tcp:20017 postgres".
+	Ports []string `json:"ports,omitempty"`
 	// Seen is when one of its names was last in use, to the day; zero for never.
 	Seen time.Time `json:"seen,omitzero"`
 }
@@ -176,6 +183,8 @@ func (t *nameTable) keyInfos(now time.Time) map[Key]KeyInfo {
 			switch {
 			case !known:
 				continue
+			case isPortEntry(name):
+				info.Ports = append(info.Ports, name+" "+r.Port)
 			case masked(name) == name:
 				info.Names = append(info.Names, name)
 			default:
@@ -185,7 +194,7 @@ func (t *nameTable) keyInfos(now time.Time) map[Key]KeyInfo {
 				info.Seen = r.Seen
 			}
 		}
-		if len(info.Names)+info.Links > 0 {
+		if len(info.Names)+info.Links+len(info.Ports) > 0 {
 			all[key] = info
 		}
 	}

@@ -177,6 +177,7 @@ func (a *agents) established(session *tunnel.Session) {
 	s := &share{
 		key: keyOf(session.Key()), session: session,
 		slots: newSlots(r.opts.Limits), claims: rate.NewLimiter(claimsPerSecond, claimsBurst), states: rate.NewLimiter(statesPerSecond, statesBurst),
+		flows: rate.NewLimiter(newFlowsPerSecond, newFlowsBurst),
 	}
 	claim := a.add(s)
 	if claim.claimed == nil { // two agents of one key connected at once: the other one has taken it
@@ -184,6 +185,7 @@ func (a *agents) established(session *tunnel.Session) {
 	}
 	s.from = claim.from
 	r.shares.put(s, claim.claimed)
+	r.ports.assign(s, claim.claimed.ports)
 	r.metrics.sessions.Inc()
 	r.log.Info("agent connected", "key", s.key, "from", s.from.prefix, "hosts", len(claim.claimed.hosts))
 	r.group.Go(func() { a.serve(s) })
@@ -232,6 +234,7 @@ func (a *agents) serve(s *share) {
 	a.remove(s)
 	r.log.Info("agent gone", "key", s.key, "from", s.from.prefix, "reason", s.session.Err())
 	r.shares.sessionEnded(s, time.Now())
+	r.ports.release(s)
 }
 
 // control answers one request of an agent.
@@ -286,6 +289,7 @@ func (a *agents) reclaim(ctx context.Context, s *share, c tunnel.Claim) (*tunnel
 	if !a.relay.shares.change(s, granted) {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeReplaced, Message: tunnel.ErrReplaced.Error()}
 	}
+	a.relay.ports.assign(s, granted.ports)
 	return grant, nil
 }
 
@@ -298,6 +302,7 @@ func (a *agents) end(ctx context.Context, s *share) error {
 		return err
 	}
 	r.shares.change(s, &claimed{})
+	r.ports.assign(s, nil)
 	r.log.Info("share ended", "key", s.key, "from", s.from.prefix)
 	return nil
 }

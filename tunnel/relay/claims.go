@@ -23,6 +23,7 @@ type claimed struct {
 	domain string
 	// callback is the callback host that leads to the share; nil for none.
 	callback *callback
+	ports    []grantedPort
 }
 
 // names returns the registry's names for a claim.
@@ -61,6 +62,9 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	default: // someone who has seen a link can't claim it with other labels
 		granted.root = tunnel.LinkEntry(c.Link, r.opts.Domain)
 	}
+	if err := tunnel.CheckPorts(c.Ports); err != nil {
+		return nil, nil, err
+	}
 	if granted.expired(time.Now()) {
 		return nil, nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the claim ends in the past; is the clock right?"}
 	}
@@ -82,7 +86,11 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	if granted.callback, err = a.grantCallback(ctx, pub, from, c); err != nil {
 		return nil, nil, err
 	}
-	return granted, &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts, Callback: granted.callback.host()}, nil
+	grant := &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts, Callback: granted.callback.host()}
+	if granted.ports, err = a.grantPorts(ctx, key, from, c.Ports, grant); err != nil {
+		return nil, nil, err
+	}
+	return granted, grant, nil
 }
 
 // isIn reports whether a host is one label below a zone, so that *.ZONE covers it.

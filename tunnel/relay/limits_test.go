@@ -11,7 +11,8 @@ import (
 // TestLimitDefaults: what depends on the number of descriptors, and that what is
 // set stays.
 func TestLimitDefaults(t *testing.T) {
-	names := Quota{PlainPerKey: plainPerKey, PlainPerNetwork: plainPerNetwork, PerKey: namesPerKey, PerNetwork: namesPerNetwork, Total: namesTotal}
+	names := Quota{PlainPerKey: plainPerKey, PlainPerNetwork: plainPerNetwork, PerKey: namesPerKey, PerNetwork: namesPerNetwork, Total: namesTotal,
+		PortsPerKey: portsPerKey, PortsPerNetwork: portsPerNetwork}
 	for descriptors, want := range map[int]Limits{
 		1000:    {Connections: 750, ConnectionsPerAddress: 187, LanesPerAddress: 702, Handshakes: 125},
 		1 << 20: {Connections: 786432, ConnectionsPerAddress: connectionsPerAddress, LanesPerAddress: lanesPerAddress, Handshakes: handshakes},
@@ -37,7 +38,7 @@ func TestLimitDefaults(t *testing.T) {
 		Descriptors: 1, Connections: 2, ConnectionsPerAddress: 3, LanesPerAddress: 4, Handshakes: 5,
 		HandshakeTimeout: 6 * time.Second, HeadTimeout: 7 * time.Second, IdleTimeout: 8 * time.Second, StallTimeout: 9 * time.Second,
 		HeadBytes: 10, RequestsPerSecond: 11, Burst: 12, RequestsPerShare: 13, RequestsPerVisitor: 14,
-		Names: Quota{1, 2, 3, 4, 5}, BodyBytes: 15, Memory: 16, Wait: 17 * time.Second,
+		Names: Quota{1, 2, 3, 4, 5, 6, 7}, BodyBytes: 15, Memory: 16, Wait: 17 * time.Second,
 	}
 	if got := set.withDefaults(); got != set {
 		t.Errorf("%+v, want %+v", got, set)

@@ -37,6 +37,10 @@ type Quota struct {
 	PlainPerKey, PlainPerNetwork int
 	// PerKey, PerNetwork and Total bound all names.
 	PerKey, PerNetwork, Total int
+	// PortsPerKey and PortsPerNetwork bound the reserved ports, TCP and UDP separately. A
+	// key has at most a quarter of the relay's ports, and a network half, but each may
+	// have tunnel.MaxPorts.
+	PortsPerKey, PortsPerNetwork int
 }
 
 // The defaults of Quota.
@@ -50,6 +54,10 @@ const (
 	namesPerKey = 256
 	// namesPerNetwork allows the links of a company's projects and build machines.
 	namesPerNetwork = 5000
+	// portsPerKey leaves room for blocks that were renamed.
+	portsPerKey = 2 * tunnel.MaxPorts
+	// portsPerNetwork leaves room for a company behind one address.
+	portsPerNetwork = 100
 	// keysTotal is how many keys may be enrolled. They take at most 10 MB of memory.
 	keysTotal = 100_000
 	// namesTotal names take at most 64 MB of memory and 32 MB of disk.
@@ -66,6 +74,8 @@ func (q Quota) withDefaults() Quota {
 		PerKey:          cmp.Or(q.PerKey, namesPerKey),
 		PerNetwork:      cmp.Or(q.PerNetwork, namesPerNetwork),
 		Total:           cmp.Or(q.Total, namesTotal),
+		PortsPerKey:     cmp.Or(q.PortsPerKey, portsPerKey),
+		PortsPerNetwork: cmp.Or(q.PortsPerNetwork, portsPerNetwork),
 	}
 }
 
@@ -200,10 +210,10 @@ func (t *nameTable) makeRoom(c NameClaim, fresh []string, now time.Time) (forgot
 		is    func(name string) bool
 		what  string
 	}{
-		{t.keys[c.Owner], quota.PlainPerKey, tunnel.PlainName, "your key has reached this relay's limit of %d plain names; share under one of them, or without a name"},
-		{t.networks[c.From], quota.PlainPerNetwork, tunnel.PlainName, "your network has reached this relay's limit of %d plain names; share under one of them, or without a name"},
-		{t.keys[c.Owner], quota.PerKey, everyName, "your key has reached this relay's limit of %d links; share under the last one again"},
-		{t.networks[c.From], quota.PerNetwork, everyName, "your network has reached this relay's limit of %d names and links; try again from another network"},
+		{t.keys[c.Owner], quota.PlainPerKey, isPlain, "your key has reached this relay's limit of %d plain names; share under one of them, or without a name"},
+		{t.networks[c.From], quota.PlainPerNetwork, isPlain, "your network has reached this relay's limit of %d plain names; share under one of them, or without a name"},
+		{t.keys[c.Owner], quota.PerKey, isName, "your key has reached this relay's limit of %d links; share under the last one again"},
+		{t.networks[c.From], quota.PerNetwork, isName, "your network has reached this relay's limit of %d names and links; try again from another network"},
 	} {
 		if !t.trim(bound.names, gone, fresh, bound.is, bound.most, now) {
 			return nil, &QuotaError{bound.what, bound.most}
@@ -219,7 +229,10 @@ func (t *nameTable) makeRoom(c NameClaim, fresh []string, now time.Time) (forgot
 	return slices.Sorted(maps.Keys(gone)), nil
 }
 
-func everyName(string) bool { return true }
+// isName reports whether an entry of the table is not a port.
+func isName(entry string) bool { return !isPortEntry(entry) }
+
+func isPlain(entry string) bool { return isName(entry) && tunnel.PlainName(entry) }
 
 // trim adds ended names to gone, the oldest first, until no more than most names
 // of a kind are left, with the fresh ones. It reports false when too few have ended.

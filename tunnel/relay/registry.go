@@ -33,6 +33,11 @@ type Registry interface {
 	// GiveUp forgets plain names of owner, so that every key may claim them at
 	// once. It returns those that belonged to owner.
 	GiveUp(ctx context.Context, owner Key, names []string) (given []string, err error)
+	// ClaimPort reserves a port for its owner, the same one as before if it can. A
+	// *QuotaError says that there are too many. fresh reports that the owner did not have
+	// the port. It belongs to the owner until it has not been used for some time; Renew
+	// counts as use.
+	ClaimPort(ctx context.Context, c PortClaim) (number uint16, fresh bool, err error)
 	// Lookup returns the record of a name; ok is false for an unknown name.
 	Lookup(ctx context.Context, name string) (record Record, ok bool, err error)
 	// Sweep forgets the names that have been unused for long enough.
@@ -65,6 +70,8 @@ type NameClaim struct {
 // Record is a registry's entry for a name.
 type Record struct {
 	Owner Key `json:"owner"`
+	// Port is, for a reserved port, the name by which the owner claims it.
+	Port string `json:"port,omitempty"`
 	// From is the network that the owner was in at the last change of the record.
 	From netip.Prefix `json:"from,omitzero"`
 	// Until is when the name expires; zero means never.
@@ -188,6 +195,25 @@ type nameChange func(t *nameTable, now time.Time) (changed []string, err error)
 func (m *nameMethods) Claim(_ context.Context, c NameClaim) error {
 	_, err := m.change(c.Names, func(t *nameTable, now time.Time) ([]string, error) { return t.claim(c, now) })
 	return err
+}
+
+// ClaimPort implements Registry.
+func (m *nameMethods) ClaimPort(_ context.Context, c PortClaim) (number uint16, fresh bool, err error) {
+	var about []string
+	_, err = m.change(nil, func(t *nameTable, now time.Time) ([]string, error) {
+		if entry, known := t.portOf(c.Owner, c.Port, now); known {
+			about = []string{entry}
+		}
+		return nil, nil
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	_, err = m.change(about, func(t *nameTable, now time.Time) (changed []string, err error) {
+		number, fresh, changed, err = t.claimPort(c, now)
+		return changed, err
+	})
+	return number, fresh, err
 }
 
 // Renew implements Registry.

@@ -84,6 +84,9 @@ type Options struct {
 	// Certificates returns the certificates in use for metrics, by a name for each,
 	// such as its file; nil is for none.
 	Certificates func() map[string]*x509.Certificate
+	// TCPPorts and UDPPorts are the ports that shares can have; zero is none. The relay
+	// listens on them at the address of Serve's listener while shares use them.
+	TCPPorts, UDPPorts PortRange
 	// Open admits every key.
 	Open bool
 	// ProxyProtocol are the addresses of balancers. Their connections to Serve's
@@ -91,12 +94,9 @@ type Options struct {
 	// address of the visitor or agent. Those to ServeRedirect's may begin with one.
 	ProxyProtocol []netip.Prefix
 	// TrustedProxies are the addresses of proxies that end TLS in front of the relay
-	// and speak TLS with it again. Their X-Forwarded-For names the visitor, and their
-	// X-Forwarded-Proto how it has connected. Agents cannot connect through them.
+	// and speak TLS with it again. Their X-Forwarded-For names the visitor. Agents
+	// cannot connect through them.
 	TrustedProxies []netip.Prefix
-	// Cloudflare are further trusted proxies, those of Cloudflare. Their CF-Connecting-IP
-	// names the visitor.
-	Cloudflare []netip.Prefix
 	// Congestion is the congestion control of agents' connections: "bbr", or
 	// "system" or "" for the system's default.
 	Congestion string
@@ -121,17 +121,17 @@ type Relay struct {
 	conns           *connections
 	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
 	balancers, trusted proxies
-	// cloudflare are those of trusted that are Cloudflare's.
-	cloudflare proxies
-	shares     *shareTable
-	states     *callbackStates
-	agents     *agents
-	front      *front
-	metrics    *metrics
-	memory     *budget.Budget // of what strangers make the relay hold
-	created    time.Time
-	port       atomic.Uint32
-	startOnce  sync.Once
+	shares             *shareTable
+	states             *callbackStates
+	ports              *ports
+	agents             *agents
+	front              *front
+	metrics            *metrics
+	memory             *budget.Budget // of what strangers make the relay hold
+	created            time.Time
+	port               atomic.Uint32
+	host               atomic.Pointer[string] // of Serve's first listener; nil until there is one
+	startOnce          sync.Once
 }
 
 // New makes a relay. It fails when an option is invalid, or the file of keys cannot
@@ -148,7 +148,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r := &Relay{
 		opts: o, keys: keys, logs: newLogLimiter(o.Log),
-		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(slices.Concat(o.TrustedProxies, o.Cloudflare)), cloudflare: newProxies(o.Cloudflare),
+		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(o.TrustedProxies),
 		conns: newConnections(o.Limits), shares: newShareTable(), states: newCallbackStates(),
 		memory: budget.New(budget.Shared(o.Limits.Memory)), created: time.Now(),
 	}
@@ -160,6 +160,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r.port.Store(uint32(o.Port))
 	r.agents = newAgents(r)
+	r.ports = newPorts(r)
 	r.front = newFront(r)
 	r.metrics = newMetrics(r)
 	return r, nil
@@ -170,6 +171,8 @@ func New(o Options) (*Relay, error) {
 func (r *Relay) Serve(ctx context.Context, ln net.Listener) error {
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
 		r.port.CompareAndSwap(0, uint32(tcp.Port))
+		host := tcp.AddrPort().Addr().String()
+		r.host.CompareAndSwap(nil, &host)
 	}
 	return r.accept(ctx, ln, r.accepting, func(c net.Conn) { r.count(c, r.front.greet) })
 }
@@ -182,7 +185,7 @@ func (r *Relay) accept(ctx context.Context, ln net.Listener, until context.Conte
 		return nil
 	}
 	defer r.group.Done()
-	context.AfterFunc(until, func() { ln.Close() })
+	defer context.AfterFunc(until, func() { ln.Close() })()
 	r.startOnce.Do(r.start)
 	defer context.AfterFunc(ctx, r.Close)()
 	for {
@@ -273,6 +276,7 @@ func (r *Relay) maintain() {
 		case now := <-sweep.C:
 			r.shares.sweep(now.Add(-recentlyGone))
 			r.states.sweep(now)
+			r.ports.sweep(now)
 		case <-renew.C:
 			r.renewNames()
 			r.sweepNames()
@@ -283,7 +287,7 @@ func (r *Relay) maintain() {
 func (r *Relay) renewNames() {
 	for _, s := range r.shares.all() {
 		claim := r.shares.claimOf(s)
-		err := r.opts.Registry.Renew(r.life, s.key, claim.names())
+		err := r.opts.Registry.Renew(r.life, s.key, append(claim.names(), portEntries(claim.ports)...))
 		if c := claim.callback; c != nil {
 			err = errors.Join(err, r.opts.Registry.Renew(r.life, c.key, []string{c.entry}))
 		}
@@ -326,6 +330,7 @@ func (r *Relay) Shutdown(ctx context.Context) {
 func (r *Relay) Retire(ctx context.Context, successor func(context.Context) (net.Conn, error)) {
 	r.successor.Store(&successor)
 	r.stopAccepting()
+	r.ports.handOver() // before an agent claims them at the other process
 	for _, s := range r.shares.all() {
 		s.session.Drain()
 	}

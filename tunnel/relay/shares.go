@@ -19,6 +19,7 @@ type share struct {
 	slots   *slots   // requests in progress
 	claims  *rate.Limiter
 	states  *rate.Limiter // of callbacks
+	flows   *rate.Limiter // new clients of UDP ports
 
 	shareState // guarded by shareTable.mu
 }
@@ -185,7 +186,6 @@ func (t *shareTable) dropDomain(s *share, c *claimed) {
 	}
 	rest := *c
 	rest.domain, rest.hosts = "", c.hosts[1:]
-	rest.callback = nil // which led to the domain
 	t.putLocked(s, &rest)
 }
 

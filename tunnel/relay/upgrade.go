@@ -39,7 +39,7 @@ func (x *exchange) switchProtocols(res *http.Response, from *bufio.Reader) error
 	joined := splice.New(client, server, nil)
 	x.charge(2 * splice.BlockSize)
 	defer context.AfterFunc(x.r.Context(), joined.Cut)()
-	x.in, x.out = x.relay.runUpgrade(joined)
+	x.in, x.out, _ = x.relay.runUpgrade(joined) // the visitor has its answer
 	return nil
 }
 
@@ -75,7 +75,7 @@ func (r resetOnClose) Close() error {
 }
 
 // runUpgrade runs u until it ends or endUpgrades ends it.
-func (l *lifecycle) runUpgrade(u *splice.Upgrade) (in, out int64) {
+func (l *lifecycle) runUpgrade(u *splice.Upgrade) (in, out int64, err error) {
 	l.upgrades.Add(1)
 	defer l.upgrades.Add(-1)
 	closed := make(chan struct{})
@@ -83,10 +83,9 @@ func (l *lifecycle) runUpgrade(u *splice.Upgrade) (in, out int64) {
 		defer close(closed)
 		u.Close(websocket.ServiceRestart)
 	})
-	in, out, _ = u.Run(func() {
+	return u.Run(func() {
 		if !stop() {
 			<-closed
 		}
 	})
-	return in, out
 }

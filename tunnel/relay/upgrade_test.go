@@ -167,7 +167,7 @@ func TestUpgradeEnds(t *testing.T) {
 				go io.Copy(io.Discard, farAgent)
 				var l lifecycle
 				l.begin()
-				in, out := l.runUpgrade(s)
+				in, out, _ := l.runUpgrade(s)
 				if in != c.in || out != c.out {
 					t.Errorf("%d bytes in, %d out; want %d, %d", in, out, c.in, c.out)
 				}

@@ -1,0 +1,131 @@
+package relay
+
+import (
+	"container/list"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel"
+)
+
+// A flow counts in four sets. When one is full, a flow of it makes room: first one whose
+// client never got an answer, as with a forged address, then one that is not in use. A
+// flow in use never does.
+const (
+	// flowsPerVisitor are those of one share behind one address. A resolver has one for
+	// each query.
+	flowsPerVisitor = 512
+	// flowsPerAddress are those of all shares behind one address.
+	flowsPerAddress = 2048
+	// flowsPerShare leaves most streams of a session to requests.
+	flowsPerShare = tunnel.MaxStreams / 4
+	// flowsTotal flows take at most 256 MB, which is counted in the memory of sessions.
+	flowsTotal = 16384
+	// usedFlow is how long after its last datagram a flow whose client has got an answer
+	// is in use.
+	usedFlow = 5 * time.Second
+)
+
+// errCrowded ends a flow that makes room for another one.
+var errCrowded = errors.New("another client needed the place")
+
+// flowGroup is what the flows of a set have in common: a share, a network, both, or
+// nothing.
+type flowGroup struct {
+	share   *share
+	network netip.Prefix
+}
+
+// flowSet is a bounded set of flows, in two lists: those whose client never got an
+// answer, and the others. The one that was quiet the longest is the first.
+type flowSet struct {
+	group          flowGroup
+	most           int
+	unheard, heard list.List // of *flow
+}
+
+// flowPlace is the place of a flow in a set.
+type flowPlace struct {
+	set     *flowSet
+	list    *list.List
+	element *list.Element
+}
+
+// setsLocked returns the sets for a new flow. They are kept while they have flows.
+func (f *flows) setsLocked(s *share, network netip.Prefix) (sets [4]*flowSet) {
+	for i, one := range [...]struct {
+		group flowGroup
+		most  int
+	}{
+		{flowGroup{s, network}, flowsPerVisitor}, {flowGroup{network: network}, flowsPerAddress},
+		{flowGroup{share: s}, flowsPerShare}, {flowGroup{}, flowsTotal},
+	} {
+		sets[i] = f.sets[one.group]
+		if sets[i] == nil {
+			sets[i] = &flowSet{group: one.group, most: one.most}
+		}
+	}
+	return sets
+}
+
+// makeRoomLocked ends a flow in each set that is full. It reports false when all flows of
+// one are in use.
+func (f *flows) makeRoomLocked(sets [4]*flowSet) bool {
+	for _, set := range sets {
+		if set.unheard.Len()+set.heard.Len() < set.most {
+			continue
+		}
+		victim := set.victim()
+		if victim == nil {
+			return false
+		}
+		f.endLocked(victim, errCrowded)
+	}
+	return true
+}
+
+// victim returns the flow that makes room; nil if all are in use.
+func (s *flowSet) victim() *flow {
+	if first := s.unheard.Front(); first != nil {
+		return first.Value.(*flow)
+	}
+	if first := s.heard.Front(); first != nil && time.Since(first.Value.(*flow).last) >= usedFlow {
+		return first.Value.(*flow)
+	}
+	return nil
+}
+
+// addLocked puts a flow into its sets.
+func (f *flows) addLocked(one *flow, sets [4]*flowSet) {
+	for _, set := range sets {
+		f.sets[set.group] = set
+		one.places = append(one.places, flowPlace{set, &set.unheard, set.unheard.PushBack(one)})
+	}
+}
+
+// removeLocked takes a flow out of its sets.
+func (f *flows) removeLocked(one *flow) {
+	for _, place := range one.places {
+		place.list.Remove(place.element)
+		if place.set.unheard.Len()+place.set.heard.Len() == 0 {
+			delete(f.sets, place.set.group)
+		}
+	}
+	one.places = nil
+}
+
+// moveLocked notes that a datagram has just come.
+func (one *flow) moveLocked() {
+	one.last = time.Now()
+	for i, place := range one.places {
+		if one.heard && place.list == &place.set.unheard {
+			place.list.Remove(place.element)
+			place.list = &place.set.heard
+			place.element = place.list.PushBack(one)
+			one.places[i] = place
+			continue
+		}
+		place.list.MoveToBack(place.element)
+	}
+}
