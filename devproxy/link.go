@@ -46,6 +46,8 @@ type link struct {
 	domain linkDomain
 	// advisories are about dev servers with known holes.
 	advisories []string
+	// callbackKey is that of the project's callback host; nil without one.
+	callbackKey ed25519.PrivateKey
 
 	provider provider.Provider // zero for a relay
 	notes    struct {
@@ -71,6 +73,8 @@ type terms struct {
 	// upstreams are those of the plan's hosts; Host has no port.
 	upstreams []share.Upstream
 	until     time.Time
+	// localOrigin is where callbacks go that no share expects; empty for nowhere.
+	localOrigin string
 }
 
 // claim returns the claim for the relay.
@@ -83,6 +87,7 @@ func (l *link) claim() tunnel.Claim {
 	if l.domain.claimed() {
 		claim.Domain = l.domain.name
 	}
+	l.claimCallback(&claim)
 	return claim
 }
 
@@ -128,6 +133,9 @@ func (l *link) start(opts SharerOptions) {
 func (l *link) serve(opts SharerOptions) {
 	l.served = make(chan struct{})
 	sharing := Sharing{Name: l.plan.Project, Visitor: visitorOf, Share: l.table.current.Load}
+	if to, ok := l.carrier.(expecter); ok {
+		sharing.Expect = to.ExpectCallback
+	}
 	go func() {
 		defer close(l.served)
 		err := opts.Server.ServeShare(l.serving, opts.Log, l.carrier, sharing)
@@ -185,6 +193,7 @@ func (l *link) status(state string, err error) control.Share {
 		Operator: l.provider.Operator, Cannot: l.cannot(),
 		Password: l.plan.Password != "", Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show,
 		Advisories: l.advisories, Domain: l.domainView(),
+		Callback: callbackURLs(callbackOrigin(l.grant), l.plan),
 	}
 	l.notes.Lock()
 	view.Notes = slices.Clone(l.notes.texts)
@@ -212,10 +221,14 @@ func (l *link) status(state string, err error) control.Share {
 
 // cannot lists the features that the link's provider does not support.
 func (l *link) cannot() []string {
-	if !l.foreign() {
-		return nil
+	var cannot []string
+	if missing := l.withoutCallback(); missing != "" {
+		cannot = append(cannot, missing)
 	}
-	cannot := slices.Clone(l.provider.Cannot)
+	if !l.foreign() {
+		return cannot
+	}
+	cannot = append(cannot, l.provider.Cannot...)
 	if l.plan.Name != "" {
 		cannot = append(cannot, fmt.Sprintf("the name %q: %s chooses the names", l.plan.Name, l.provider.Name))
 	}
@@ -253,6 +266,11 @@ func (l *link) adopt(grant tunnel.Grant, opts SharerOptions) error {
 		return err
 	}
 	l.grant = grant
+	if origin := callbackOrigin(grant); origin != "" {
+		if err := opts.Store.SetCallbackOrigin(l.plan.Identity(), origin); err != nil {
+			return err
+		}
+	}
 	l.advisories = advisories(opts.Folder)
 	l.show(made, port)
 	return nil
@@ -345,7 +363,7 @@ func (l *link) options(grant tunnel.Grant, port uint16, opts SharerOptions) shar
 	options := share.Options{
 		Zone: grant.Zone, Together: !l.foreign(), LocalZone: l.plan.Domain, Root: opts.Folder,
 		Password: l.plan.Password, Public: l.plan.Public, Paths: l.plan.Paths, Show: l.plan.Show, Allow: l.plan.Allow,
-		KeepBodies: l.plan.KeepBodies, Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
+		Callback: callbackURLs(callbackOrigin(grant), l.plan), KeepBodies: l.plan.KeepBodies, Until: l.until, CookieKey: l.cookieKey(), Attempts: l.table.attempts,
 	}
 	if l.plan.Name != "" || l.domain.isUp() || l.foreign() {
 		options.Named = true

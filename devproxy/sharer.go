@@ -282,9 +282,17 @@ func (s *Sharer) carry(l *link, p *plan.Share, until time.Time) (err error) {
 	if p, err = l.carried(p); err != nil {
 		return err
 	}
-	l.terms = terms{p, s.aliases(), upstreamsOf(s.plan), until}
+	if err := s.openCallbackKey(l, p); err != nil {
+		return err
+	}
+	l.terms = s.termsOf(p, until)
 	l.domain = linkDomain{name: l.ownDomain()}
 	return nil
+}
+
+// termsOf returns the terms of a link of p.
+func (s *Sharer) termsOf(p *plan.Share, until time.Time) terms {
+	return terms{p, s.aliases(), upstreamsOf(s.plan), until, localOrigin(p, s.HTTPSPort())}
 }
 
 // carried returns the part of p that the link's relay or provider can carry.
@@ -359,7 +367,10 @@ func (s *Sharer) revise(ctx context.Context, request control.ShareRequest, resta
 	if p, err = s.live.carried(p); err != nil {
 		return err
 	}
-	next := terms{p, s.aliases(), upstreamsOf(s.plan), s.live.until}
+	if err := s.openCallbackKey(s.live, p); err != nil {
+		return err
+	}
+	next := s.termsOf(p, s.live.until)
 	if restart {
 		next.until = time.Now().Add(cmp.Or(request.For, p.Expires))
 	}
@@ -421,7 +432,7 @@ func (s *Sharer) change(ctx context.Context, next terms) error {
 }
 
 func (t terms) equal(other terms) bool {
-	return t.until.Equal(other.until) && reflect.DeepEqual(t.plan, other.plan) && reflect.DeepEqual(t.aliases, other.aliases) && slices.Equal(t.upstreams, other.upstreams)
+	return t.until.Equal(other.until) && reflect.DeepEqual(t.plan, other.plan) && reflect.DeepEqual(t.aliases, other.aliases) && slices.Equal(t.upstreams, other.upstreams) && t.localOrigin == other.localOrigin
 }
 
 // aliases returns the further names of the plan's hosts.

@@ -37,6 +37,10 @@ type visit struct {
 	response *rewrite.Response
 	// hidden is why the share hid the request; nil if it did not.
 	hidden *share.Hit
+	// expect is Sharing.Expect. logins finds the logins that the response begins; nil for
+	// none.
+	expect func(ctx context.Context, state string) error
+	logins *share.Logins
 }
 
 // newVisit is nil for a local request.
@@ -48,7 +52,7 @@ func newVisit(r *http.Request) *visit {
 	conn := listen.FromContext(r.Context())
 	now := sharing.Share()
 	v := &visit{
-		share: now.Share, over: sharing.over, streams: sharing.over,
+		share: now.Share, over: sharing.over, streams: sharing.over, expect: sharing.Expect,
 		visitor: share.Visitor{Addr: conn.Visitor, Scheme: scheme(r), Host: conn.PublicHost},
 	}
 	if conn.AddrField != "" {
@@ -87,6 +91,7 @@ func (x *exchange) serveVisitor(r *http.Request) error {
 	}
 	x.visit.host, x.visit.target, x.visit.hops = in.Host, in.RequestURI, r.Header[field.Hop]
 	x.visit.asked = r
+	x.visit.findLogins(x, in.Host)
 	x.visit.publish(x, r) // only now, since the gate's own responses are public already
 	if in.URL.Path == statePath {
 		return x.serveState(in)
@@ -111,6 +116,9 @@ func (v *visit) rewrite(x *exchange, in *http.Request) (err error) {
 		return err
 	}
 	options := v.share.Bodies(v.visitor, func(text string) { x.tell(in.Host, []string{text}) })
+	if v.logins != nil && in.Method == http.MethodPost {
+		options.See = v.logins.Body
+	}
 	v.response = rewrite.NewResponse(x.w.ResponseWriter, v.request, options)
 	x.w.ResponseWriter = v.response
 	return nil
@@ -156,7 +164,10 @@ func (v *visit) free() {
 
 // publish makes every header public that is written from now on.
 func (v *visit) publish(x *exchange, r *http.Request) {
-	x.w.outward = func(header http.Header, status int) { v.share.Outward(header, status, v.visitor, r) }
+	x.w.outward = func(header http.Header, status int) {
+		v.share.Outward(header, status, v.visitor, r)
+		v.lookAtHeader(header)
+	}
 	x.w.trailers = v.share.Trailers
 }
 

@@ -25,6 +25,9 @@ type Sharing struct {
 	// Share returns the current share. It is called once for each request and
 	// never returns nil.
 	Share func() *Shared
+	// Expect tells the relay the state of a login, whose callback then leads to this
+	// share. Nil is for a share without a callback host.
+	Expect func(ctx context.Context, state string) error
 }
 
 // Shared is the state of a share at one moment.

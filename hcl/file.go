@@ -415,6 +415,9 @@ type Share struct {
 	// Paths and Public are path prefixes as in Route.Path. Nil Paths means all
 	// paths, nil Public none.
 	Paths, Public []string
+	// Callback are the paths of the first shared host that OAuth providers send browsers
+	// back to, each in the one spelling that browsers send. Nil means none.
+	Callback []string
 	// Show lists entries that every other share hides: "/rails/mailers",
 	// "*.sqlite3". Package share knows which entries exist.
 	Show []Name

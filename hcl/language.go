@@ -34,10 +34,9 @@ func kinds() map[string]kind {
 		"tcp":     {label: "name", attrs: portAttributes(), later: laterPort},
 		"udp":     {label: "name", attrs: portAttributes(), later: laterPort},
 		"share": {name: "share", attrs: entryNames(shareEntries()), later: map[string]string{
-			"callback": "it will be a lasting address for OAuth callbacks; for now, use name",
-			"sealed":   "it will prevent the relay from reading the traffic",
-			"tcp":      "it will publish TCP services; for now, only hosts are published",
-			"udp":      "it will publish UDP services; for now, only hosts are published",
+			"sealed": "it will prevent the relay from reading the traffic",
+			"tcp":    "it will publish TCP services; for now, only hosts are published",
+			"udp":    "it will publish UDP services; for now, only hosts are published",
 		}},
 	}
 }

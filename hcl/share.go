@@ -21,7 +21,7 @@ func shareEntries() []entry[Share] {
 		{name: "hosts", decode: func(f field, s *Share) { s.Hosts = decodeSharedHosts(f) }},
 		{name: "name", decode: func(f field, s *Share) { s.Name = decodePublicName(f.value) }},
 		{name: "domain", decode: func(f field, s *Share) { s.Domain = decodeShareDomain(f.value) }},
-		{name: "password"}, {name: "paths"}, {name: "public"},
+		{name: "password"}, {name: "paths"}, {name: "public"}, {name: "callback"},
 		{name: "show", decode: func(f field, s *Share) {
 			s.Show = f.names("paths and file names", "an entry of show", `"/rails/mailers"`, place.showEntry)
 		}},
@@ -46,8 +46,10 @@ func (d *decoder) decodeShare(b *block) {
 	d.checkShareDomain(b, share)
 	d.decodePassword(b, share)
 	paths, public := d.decodePaths(b, "paths"), d.decodePaths(b, "public")
-	d.findHidden(public, paths)
-	share.Paths, share.Public = values(paths), values(public)
+	callback := d.decodeCallback(b)
+	d.findHidden("public path", public, paths)
+	d.findHidden("callback", callback, paths)
+	share.Paths, share.Public, share.Callback = values(paths), values(public), values(callback)
 	for _, name := range sortedKeys(b.attrs) {
 		if name == "password" && share.Unset != "" {
 			continue // evaluating it is an error
@@ -132,11 +134,11 @@ func (p place) sharedPath(text string) string {
 	return path
 }
 
-// findHidden warns of public paths that visitors cannot reach.
-func (d *decoder) findHidden(public, paths []Name) {
-	for _, p := range public {
+// findHidden warns of paths that visitors cannot reach. what says which they are.
+func (d *decoder) findHidden(what string, listed, paths []Name) {
+	for _, p := range listed {
 		if len(paths) > 0 && !slices.ContainsFunc(paths, func(shown Name) bool { _, both := Overlap(p.Value, shown.Value); return both }) {
-			d.at(p.Range).warnf("add it to paths", "the public path %q is not among the paths of this share", p.Value)
+			d.at(p.Range).warnf("add it to paths", "the %s %q is not among the paths of this share", what, p.Value)
 		}
 	}
 }

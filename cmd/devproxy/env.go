@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/devproxy/devproxy/devproxy"
+	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/localca/trust"
 )
@@ -32,6 +34,9 @@ NODE_EXTRA_CA_CERTS, SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, GIT_SSL_
 a file with the CA and the certificates of the file that the variable named before. For a variable that was not set: Node
 adds the CA to its own roots; the other five replace a program's roots, so their file has the public roots too, from your
 SSL_CERT_FILE or else the system's. Java reads none of these variables: devproxy trust --store java.
+
+In a project whose share block has callback, DEVPROXY_CALLBACK_URL and DEVPROXY_CALLBACK_ORIGIN have its callback host, from
+the first share on.
 
 --container prints what a container needs for the same, and to reach the hosts of the Proxyfile: lines of a compose file.`,
 		Example: `  eval "$(devproxy env)"
@@ -53,6 +58,7 @@ SSL_CERT_FILE or else the system's. Java reads none of these variables: devproxy
 			if err != nil {
 				return err
 			}
+			pairs = append(pairs, callbackEnvironment()...)
 			if len(args) > 0 {
 				return runEnv(cmd.Context(), s, args, pairs)
 			}
@@ -118,6 +124,24 @@ func runEnv(ctx context.Context, s *streams, argv []string, pairs []pair) error 
 		code = 127
 	}
 	return &exitError{code: code, err: failf("devproxy env -- CMD runs a program on PATH, or by its path", "%w", err)}
+}
+
+// callbackEnvironment returns the variables of the callback host of the project that the
+// working folder is in; nil without one, before its first share, and for a Proxyfile that
+// cannot be read, which other verbs report.
+func callbackEnvironment() (pairs []pair) {
+	store, err := openStore()
+	if err != nil {
+		return nil
+	}
+	loaded, _, err := loadProject(fileFlags{})
+	if err != nil {
+		return nil
+	}
+	for _, v := range control.CallbackVariables(devproxy.Callbacks(store, loaded.Plan.Share())) {
+		pairs = append(pairs, pair{v.Name, v.Value})
+	}
+	return pairs
 }
 
 // nodeVariable names a file that Node adds to its roots.

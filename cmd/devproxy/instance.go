@@ -59,6 +59,7 @@ type instance struct {
 	server      *devproxy.Server
 	project     devproxy.Project
 	sharer      *devproxy.Sharer // nil until run
+	published   *plan.Share      // of the current plan; nil until run
 	dev         *innerRelay      // nil until a share goes through it
 	consent     *upConsent
 	services    *services
@@ -101,7 +102,7 @@ func openInstance(ctx context.Context, s *streams, opts upOptions, src source) (
 	if err != nil {
 		return nil, err
 	}
-	if err := in.lock.WritePublicURLs(control.Share{}); err != nil {
+	if err := in.lock.WritePublicURLs(control.Share{}, nil); err != nil {
 		return nil, errors.Join(err, in.lock.Close())
 	}
 	if in.report, err = openConsole(s, opts, src, in.mask); err != nil {

@@ -25,7 +25,16 @@ func (in *instance) openSharer(p *plan.Plan) error {
 		Consent:   in.consent.mayShare,
 		Notify:    func(e devproxy.ShareEvent) { in.post(func() error { return in.shareChanged(e) }) },
 	}, p)
+	in.published = p.Share()
+	in.writePublicURLs()
 	return nil
+}
+
+// follow makes p the plan that is shared.
+func (in *instance) follow(p *plan.Plan) {
+	in.sharer.Follow(p)
+	in.published = p.Share()
+	in.writePublicURLs()
 }
 
 // shareFirst starts the share of --share. It does not wait for the relay.
@@ -65,10 +74,15 @@ func (in *instance) shareTrouble(err error) {
 	in.post(func() error { return in.shareChanged(e) })
 }
 
-// writePublicURLs writes the addresses of the share to the file that services read.
-// Without a share it is empty.
+// callbacks returns the URLs of the project's callback host.
+func (in *instance) callbacks() []string {
+	return devproxy.Callbacks(in.consent.logins, in.published)
+}
+
+// writePublicURLs writes the addresses of the share to the file that services read, and
+// those of the callback host. Without either it is empty.
 func (in *instance) writePublicURLs() {
-	if err := in.lock.WritePublicURLs(in.sharer.Status()); err != nil {
+	if err := in.lock.WritePublicURLs(in.sharer.Status(), in.callbacks()); err != nil {
 		in.say("the file with the public addresses was not written: " + err.Error())
 	}
 }

@@ -75,7 +75,7 @@ func (in *instance) saved(ctx context.Context, save devproxy.Save) {
 	in.conceal(save)
 	recovered := in.status.saved(save)
 	if save.Plan != nil {
-		in.sharer.Follow(save.Plan)
+		in.follow(save.Plan)
 		in.services.apply(save.Plan)
 	}
 	needed, needsConsent := errors.AsType[*consentError](save.Err)
@@ -110,7 +110,7 @@ func (in *instance) containersMoved(save devproxy.Save) {
 		}
 		return
 	}
-	in.sharer.Follow(save.Plan)
+	in.follow(save.Plan)
 	in.services.apply(save.Plan)
 	if in.opts.json && !save.Applied.Changes.Empty() {
 		in.report.emit(newApplied(save))

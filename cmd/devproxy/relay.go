@@ -38,8 +38,9 @@ type relayOptions struct {
 	tcpPorts, udpPorts relay.PortRange
 	// proxyProtocol and trustedProxies are those of the flags.
 	proxyProtocol, trustedProxies []netip.Prefix
-	open                          bool       // every key is admitted
-	level                         slog.Level // the least that is logged
+	cloudflare                    []netip.Prefix // nil unless --trusted-proxies has the word
+	open                          bool           // every key is admitted
+	level                         slog.Level     // the least that is logged
 }
 
 // devDomain is the domain of a relay in --dev mode. Its names are loopback for every
@@ -89,7 +90,7 @@ addresses. --json prints one object per line: ready, handover, stopped, failed.`
 	flags.StringVar(&opts.listen, "listen", "", "address for visitors and agents (default :443; --dev: a free port of 127.0.0.1)")
 	numberVar(flags, &opts.publicPort, "public-port", "", 1, math.MaxUint16, 443, "port in links and redirects, if a port mapping leads from it to --listen (default: the port of --listen)")
 	flags.StringSliceVar(&opts.balancers, "proxy-protocol", nil, "addresses (`CIDR`) of balancers that put a PROXY protocol header, v1 or v2, before each connection; can be repeated")
-	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For; agents cannot come through them")
+	flags.StringSliceVar(&opts.proxies, "trusted-proxies", nil, "addresses (`CIDR`) of proxies that end TLS in front of the relay and name the visitor in X-Forwarded-For, or cloudflare for those of Cloudflare; agents cannot come through them")
 	flags.StringVar(&opts.tcp, "tcp-ports", "", "`range` of ports, such as 20000-20999, that shares can have for TCP; the firewall must let them in (default: none)")
 	flags.StringVar(&opts.udp, "udp-ports", "", "`range` of ports that shares can have for UDP (default: none)")
 	flags.StringVar(&opts.http, "http", ":80", "address that redirects plain HTTP, or none (--dev: none)")
@@ -211,11 +212,19 @@ func (o *relayOptions) checkAddresses() error {
 	return checkCongestion(o.congestion)
 }
 
+// cloudflareWord means the addresses of Cloudflare in --trusted-proxies.
+const cloudflareWord = "cloudflare"
+
 // checkProxies reads the addresses of the proxies in front of the relay.
 func (o *relayOptions) checkProxies() (err error) {
-	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err == nil {
-		o.trustedProxies, err = proxyPrefixes("--trusted-proxies", o.proxies)
+	if o.proxyProtocol, err = proxyPrefixes("--proxy-protocol", o.balancers); err != nil {
+		return err
 	}
+	isWord := func(text string) bool { return strings.EqualFold(text, cloudflareWord) }
+	if slices.ContainsFunc(o.proxies, isWord) {
+		o.cloudflare = relay.CloudflareRanges()
+	}
+	o.trustedProxies, err = proxyPrefixes("--trusted-proxies", slices.DeleteFunc(slices.Clone(o.proxies), isWord))
 	return err
 }
 

@@ -146,7 +146,7 @@ func (run *relayRun) options() (relay.Options, error) {
 		Congestion: run.cfg.congestion, Log: run.log, Access: run.log,
 		Names:    run.cfg.allowNames,
 		TCPPorts: run.cfg.tcpPorts, UDPPorts: run.cfg.udpPorts,
-		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies,
+		ProxyProtocol: run.cfg.proxyProtocol, TrustedProxies: run.cfg.trustedProxies, Cloudflare: run.cfg.cloudflare,
 		Limits: relay.Limits{Names: relay.Quota{PlainPerKey: run.cfg.namesPerKey}, Memory: int64(run.cfg.memory) << 20},
 	}
 	if run.cfg.token != "" {

@@ -34,6 +34,8 @@ type (
 		Advisories []string `json:"advisories,omitempty"`
 		// Domain is that of the user's own, if the Proxyfile has one.
 		Domain *control.Domain `json:"domain,omitempty"`
+		// Callback are the URLs that OAuth providers send browsers back to.
+		Callback []string `json:"callback,omitempty"`
 	}
 	// relayEvent: the relay is dialled, lost, back, or replaced by the next one.
 	relayEvent struct {
@@ -91,7 +93,7 @@ func shareJSON(e devproxy.ShareEvent) any {
 		for _, host := range sh.Hosts {
 			hosts[host.Name] = host.URL
 		}
-		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories, sh.Domain}
+		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories, sh.Domain, sh.Callback}
 	case devproxy.ShareMoved:
 		return relayEvent{"relay", sh.State, sh.Relay, e.Before.Relay, sh.Error, ""}
 	case devproxy.ShareOver:
@@ -258,6 +260,7 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	add("access", whoMayVisit(sh)+", until "+untilText(sh.Expires, now))
 	add("public", strings.Join(sh.Public, " "))
 	add("paths", strings.Join(sh.Paths, " "))
+	add("callback", sh.Callback...)
 	add("hidden", "secrets and developer tools (devproxy explain --share PATH)")
 	add("shown", strings.Join(sh.Show, " "))
 	add("update", sh.Advisories...)

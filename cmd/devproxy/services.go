@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/devproxy/service"
@@ -278,6 +279,9 @@ func (s *services) environment(p *plan.Plan) map[string]string {
 	}
 	env["HOST"] = loopbackHost
 	env["DEVPROXY_PUBLIC_URL_FILE"] = s.instance.lock.PublicURLFile()
+	for _, v := range control.CallbackVariables(devproxy.Callbacks(s.instance.consent.logins, p.Share())) {
+		env[v.Name] = v.Value
+	}
 	delete(env, "PORT") // ours is not theirs
 	if name := firstHost(p); name != "" {
 		env["DEVPROXY_URL"] = s.url(name)

@@ -18,13 +18,32 @@ const publicURLSuffix = ".public.env"
 // services can read and watch. It has mode 0600, and is replaced as a whole.
 func (in *Instance) PublicURLFile() string { return in.base + publicURLSuffix }
 
-// WritePublicURLs writes the public addresses of a share to PublicURLFile. Without a
-// share that has addresses the file is empty.
-func (in *Instance) WritePublicURLs(share Share) error {
-	if err := localca.WriteFile(in.PublicURLFile(), []byte(publicURLs(share)), 0o600); err != nil {
+// WritePublicURLs writes the public addresses of a share to PublicURLFile, and the URLs of
+// the project's callback host. Without either the file is empty.
+func (in *Instance) WritePublicURLs(share Share, callbacks []string) error {
+	var callback strings.Builder
+	for _, v := range CallbackVariables(callbacks) {
+		callback.WriteString(v.Name + "=" + v.Value + "\n")
+	}
+	if err := localca.WriteFile(in.PublicURLFile(), []byte(publicURLs(share)+callback.String()), 0o600); err != nil {
 		return runtimedir.WriteError("write the public addresses", filepath.Dir(in.base), err)
 	}
 	return nil
+}
+
+// Variable is a variable of the environment.
+type Variable struct{ Name, Value string }
+
+// CallbackVariables returns the variables by which apps learn the URLs of the project's
+// callback host; nil for none. DEVPROXY_CALLBACK_URL is the first URL, and
+// DEVPROXY_CALLBACK_ORIGIN what all begin with.
+func CallbackVariables(urls []string) []Variable {
+	if len(urls) == 0 {
+		return nil
+	}
+	rest := strings.TrimPrefix(urls[0], "https://")
+	host, _, _ := strings.Cut(rest, "/")
+	return []Variable{{"DEVPROXY_CALLBACK_URL", urls[0]}, {"DEVPROXY_CALLBACK_ORIGIN", "https://" + host}}
 }
 
 // removePublicURLs removes the file.

@@ -27,7 +27,7 @@ func TestPublicURLs(t *testing.T) {
 		share Share
 		want  string
 	}{{Share{State: ShareNone}, ""}, {Share{State: ShareConnecting}, ""}, {shared, lines}, {ended, ""}} {
-		if err := in.WritePublicURLs(step.share); err != nil {
+		if err := in.WritePublicURLs(step.share, nil); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(in.PublicURLFile())
@@ -36,6 +36,19 @@ func TestPublicURLs(t *testing.T) {
 		}
 		if info, err := os.Stat(in.PublicURLFile()); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	}
+	const callbacks = "DEVPROXY_CALLBACK_URL=https://callback-x.t.example.com:8443/auth/callback\nDEVPROXY_CALLBACK_ORIGIN=https://callback-x.t.example.com:8443\n"
+	urls := []string{"https://callback-x.t.example.com:8443/auth/callback", "https://callback-x.t.example.com:8443/other"}
+	for _, step := range []struct {
+		share Share
+		want  string
+	}{{Share{State: ShareNone}, callbacks}, {shared, lines + callbacks}} { // it lasts
+		if err := in.WritePublicURLs(step.share, urls); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := os.ReadFile(in.PublicURLFile()); err != nil || string(text) != step.want {
+			t.Errorf("%s, with callbacks: %q, %v, want %q", step.share.State, text, err, step.want)
 		}
 	}
 	if err := in.Close(); err != nil {

@@ -199,6 +199,9 @@ type Share struct {
 	Paths  []string `json:"paths,omitempty"`
 	Show   []string `json:"show,omitempty"`
 	Allow  []string `json:"allow,omitempty"`
+	// Callback are the URLs that OAuth providers send browsers back to; they stay the same
+	// with other links.
+	Callback []string `json:"callback,omitempty"`
 	// Advisories are sentences about dev servers of the project whose versions
 	// have known vulnerabilities that a visitor could use.
 	Advisories []string `json:"advisories,omitempty"`

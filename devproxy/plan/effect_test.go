@@ -288,6 +288,7 @@ func TestEverySink(t *testing.T) {
 		"share.password":          "share { password = " + secret + " }\n" + inHost(""),
 		"share.paths":             "share { paths = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.public":            "share { public = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
+		"share.callback":          "share { callback = \"/${env(\"SECRET\")}\" }\n" + inHost(""),
 		"share.allow":             "share { allow = [\"10.0.0.${strlen(" + secret + ")}\"] }\n" + inHost(""),
 		"share.show":              "share { show = [\"/${env(\"SECRET\")}\"] }\n" + inHost(""),
 		"share.rewrite_body":      "share { rewrite_body = " + secret + " == \"a\" }\n" + inHost(""),

@@ -415,6 +415,7 @@ var sinks = map[string]sink{
 	"name":             {kinds: []Kind{KindShare}},
 	"paths":            {kinds: []Kind{KindShare}},
 	"public":           {kinds: []Kind{KindShare}},
+	"callback":         {kinds: []Kind{KindShare}},
 
 	"share":    {why: "true or false, of a host"},
 	"password": {why: "visitors have to know it; it is compared, and never sent"},

@@ -48,6 +48,9 @@ type Share struct {
 	// Paths are the prefixes that visitors can reach, nil for all; Public those
 	// that need neither secret nor password, nil for none.
 	Paths, Public []string
+	// Callback are the paths of the first of Hosts that the project's callback host
+	// redirects to; nil for none.
+	Callback []string
 	// Show lists entries that every share hides and this one does not.
 	Show []string
 	// Allow are the addresses that may visit; nil means all.
@@ -112,7 +115,7 @@ func (s *Share) sharing() map[string]bool {
 // hosts.
 func (s *Share) settings() Share {
 	return Share{
-		Relays: s.Relays, Name: s.Name, OwnDomain: s.OwnDomain, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public,
+		Relays: s.Relays, Name: s.Name, OwnDomain: s.OwnDomain, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public, Callback: s.Callback,
 		Show: s.Show, Allow: s.Allow, SharedCookies: s.SharedCookies, KeepBodies: s.KeepBodies, Expires: s.Expires,
 	}
 }
@@ -125,7 +128,7 @@ func (b *builder) share() *Share {
 	w := cmp.Or(b.file.Share, &hcl.Share{})
 	s.Relays = mapped(w.Relays, func(relay hcl.Name) string { return relay.Value })
 	s.Name, s.Password, s.Unset = w.Name, w.Password, w.Unset
-	s.Paths, s.Public, s.Allow = w.Paths, w.Public, w.Allow
+	s.Paths, s.Public, s.Callback, s.Allow = w.Paths, w.Public, w.Callback, w.Allow
 	s.SharedCookies, s.KeepBodies = w.SharedCookies, w.KeepBodies
 	if w.Expires != 0 {
 		s.Expires = w.Expires
@@ -136,6 +139,7 @@ func (b *builder) share() *Share {
 		s.OwnDomain, s.OwnHost = w.Domain, s.Hosts[0]
 	}
 	b.findCollision(s)
+	b.findCallback(s)
 	return s
 }
 
@@ -179,6 +183,17 @@ func (b *builder) shareHosts(s *Share, w *hcl.Share) {
 		}
 	}
 }
+
+// findCallback warns about callbacks that lead nowhere, since the first shared host has no
+// name of its own.
+func (b *builder) findCallback(s *Share) {
+	if len(s.Callback) > 0 && len(s.Hosts) > 0 && strings.HasPrefix(s.Hosts[0], "*") {
+		b.warnf(b.file.Share.Range, "move a host without a * to the top of the file", "callbacks lead to the first shared host, and %q is a wildcard", s.Hosts[0])
+	}
+}
+
+// Identity returns the name that all worktrees and clones of the project have.
+func (s *Share) Identity() string { return s.Relocation.Original(s.Domain) }
 
 // projectDomain returns the name of the project. "localhost" belongs to all
 // projects; a wildcard is used only if nothing else names it.

@@ -218,6 +218,7 @@ func TestShareChanged(t *testing.T) {
 		{"the password's variable", with(func(s *hcl.Share) { s.Unset = "X" }), told},
 		{"paths", with(func(s *hcl.Share) { s.Paths = []string{"/a"} }), told},
 		{"public", with(func(s *hcl.Share) { s.Public = []string{"/a"} }), told},
+		{"callback", with(func(s *hcl.Share) { s.Callback = []string{"/a"} }), told},
 		{"show", with(func(s *hcl.Share) { s.Show = named("/rails/mailers") }), told},
 		{"allow", with(func(s *hcl.Share) { s.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), told},
 		{"cookies", with(func(s *hcl.Share) { s.SharedCookies = true }), told},

@@ -29,6 +29,8 @@ type Options struct {
 	Mark string
 	// Tell gets sentences for the developer, perhaps often the same.
 	Tell func(string)
+	// See gets the text of a body, decoded, before it is passed on. Nil is for none.
+	See func([]byte)
 }
 
 // Response replaces the URLs in a response that is written through it. Create it
@@ -81,7 +83,7 @@ func (w *Response) WriteHeader(status int) {
 		if tag := h.Get("Etag"); tag != "" && w.ours {
 			h["Etag"] = []string{markTag(tag, w.opts.Mark)}
 		}
-	case status == http.StatusPartialContent && (k != untouched || hasParts(h)) && w.r.Header.Get("Range") != "":
+	case status == http.StatusPartialContent && k != untouched && w.r.Header.Get("Range") != "":
 		w.part = true
 		return
 	case k == untouched, status == http.StatusPartialContent, status == http.StatusNoContent, h.Get("Content-Range") != "":
@@ -113,12 +115,6 @@ func (w *Response) kind(h http.Header) kind {
 	return k
 }
 
-// hasParts reports whether the body has several ranges, each with a type of its own, which
-// may be that of a text.
-func hasParts(h http.Header) bool {
-	return hasFold([]byte(h.Get("Content-Type")), "multipart/byteranges") == yes
-}
-
 // change sets up the steps that the body goes through.
 func (w *Response) change(k kind) {
 	h := w.Header()
@@ -126,7 +122,7 @@ func (w *Response) change(k kind) {
 	w.sink = newSink(w.ResponseWriter, w.sendHead)
 	w.encoder = coding.NewEncoder(w.sink, name)
 	text := NewText(w.opts.Names, w.encoder)
-	w.start = &intake{text: text, to: w.encoder, tell: w.opts.Tell}
+	w.start = &intake{text: text, to: w.encoder, tell: w.opts.Tell, see: w.opts.See}
 	if k == markup {
 		w.start.page = newPage(w.opts.Names, text, w.opts.Policy, w.opts.Tell)
 		w.start.page.holdFor(slices.Concat(h["Content-Security-Policy"], h["Content-Security-Policy-Report-Only"]))
@@ -216,8 +212,8 @@ func (w *Response) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Part reports whether the response is a part of a text, or may have some, which cannot be
-// changed. Then nothing was written: the request must be answered again without its Range.
+// Part reports whether the response is a part of a text, which cannot be changed. Then
+// nothing was written: the request must be answered again without its Range.
 func (w *Response) Part() bool { return w.part }
 
 // Again returns a writer for another answer to the same request.
@@ -277,6 +273,7 @@ type intake struct {
 	text *Text
 	to   io.Writer
 	tell func(string)
+	see  func([]byte) // nil for none
 
 	first   []byte // that could be a part of the mark
 	looked  bool
@@ -318,6 +315,9 @@ func (t *intake) look(first []byte) error {
 }
 
 func (t *intake) write(p []byte) (err error) {
+	if t.see != nil {
+		t.see(p)
+	}
 	switch {
 	case t.passing:
 		_, err = t.to.Write(p)

@@ -1,6 +1,7 @@
 package share
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -229,6 +230,9 @@ func outwardTrailer(h http.Header) {
 // header as the project wrote it.
 func (s *Share) Advice(r *http.Request, h http.Header, status int, v Visitor) []string {
 	sentences := s.keptCookies(h, v)
+	if to := s.otherCallback(h); to != "" {
+		sentences = append(sentences, fmt.Sprintf("a login comes back to %s, which does not last; use %s, which services have as DEVPROXY_CALLBACK_URL", to, s.opts.Callback[0]))
+	}
 	if s.refusedForm(r, status) {
 		sentences = append(sentences, `browsers send "Origin: null" with a form from another host of this share, so that its secret name stays here; with a name they send the origin: share { name = "…" }`)
 	}

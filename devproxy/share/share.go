@@ -82,6 +82,8 @@ type Options struct {
 	// Public are path prefixes that need neither secret nor password; "/" is all
 	// paths.
 	Public []string
+	// Callback are the URLs of the project's callback host, all of one host; nil for none.
+	Callback []string
 	// Paths are the only path prefixes that exist outside; none means all.
 	Paths []string
 	// Show lists entries that shares hide and this one does not: texts that CheckShow

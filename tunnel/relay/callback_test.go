@@ -282,6 +282,19 @@ func TestCallbackWithoutLocalOrigin(t *testing.T) {
 	w.leadsTo("shop", callbackPath+"?state=unknown-state-unknown-state", "")
 }
 
+// TestCallbackOfADomain: a callback leads to the user's domain while the share has it, and
+// never to a host that was not the first.
+func TestCallbackOfADomain(t *testing.T) {
+	w, records := startDomains(t, nil)
+	records.set(custom, ownName("a"))
+	w.agent(testKey("a"), withCallback(domainClaim("a", "", "admin"), testKey("a"), "shop"), &recorder{}).expect(state)
+	uri := callbackPath + "?state=" + state
+	w.leadsTo("shop", uri, "https://"+custom+uri)
+	records.set(custom, "")
+	w.proveDomainsOnce()
+	w.leadsTo("shop", uri, localOrigin+uri)
+}
+
 // TestCallbackStates: states end with their time, and their number is bounded, for one host
 // and for all.
 func TestCallbackStates(t *testing.T) {

@@ -10,10 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/netip"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -98,33 +95,9 @@ func connBelow(c net.Conn) *conn {
 
 func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
-const (
-	// proxyHeaderTimeout bounds the arrival of a PROXY protocol header: a balancer
-	// sends it as soon as it has connected.
-	proxyHeaderTimeout = 5 * time.Second
-	// maxProxies bounds the entries of X-Forwarded-For that are read.
-	maxProxies = 32
-)
-
-// proxies are the addresses of servers in front of the relay.
-type proxies []netip.Prefix
-
-// newProxies normalizes prefixes like the addresses that they are compared with.
-func newProxies(prefixes []netip.Prefix) proxies {
-	var all proxies
-	for _, prefix := range prefixes {
-		if prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
-			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
-		}
-		all = append(all, prefix.Masked())
-	}
-	return all
-}
-
-// has reports whether addr is one of them. addr is unmapped and has no zone.
-func (p proxies) has(addr netip.Addr) bool {
-	return slices.ContainsFunc(p, func(prefix netip.Prefix) bool { return prefix.Contains(addr) })
-}
+// proxyHeaderTimeout bounds the arrival of a PROXY protocol header: a balancer sends it as
+// soon as it has connected.
+const proxyHeaderTimeout = 5 * time.Second
 
 // readProxyHeader reads the PROXY protocol header, version 1 or 2, at the beginning
 // of a connection of a listed balancer, and gives the connection the address in it.
@@ -166,43 +139,3 @@ func (r *Relay) readProxyHeader(c *conn, required bool) error {
 // errTooManyOfAddress refuses a connection beyond the limit of the address in its
 // header.
 var errTooManyOfAddress = errors.New("too many connections")
-
-// visitorOf returns the visitor that sent a request: the connection's peer, or the
-// address in the X-Forwarded-For of a trusted proxy.
-func (r *Relay) visitorOf(c *conn, fields http.Header) (netip.AddrPort, *network) {
-	if !r.trusted.has(c.addr.Addr()) {
-		return c.addr, c.from
-	}
-	addr := forwardedFor(fields["X-Forwarded-For"], r.trusted)
-	return netip.AddrPortFrom(addr, 0), r.conns.network(addr)
-}
-
-// forwardedFor returns the last address in X-Forwarded-For that is not a trusted
-// proxy's. Clients can forge everything before it. It is zero without such an
-// address.
-func forwardedFor(lines []string, trusted proxies) netip.Addr {
-	list := strings.Join(lines, ",")
-	for range maxProxies {
-		rest, entry, more := strings.CutLast(list, ",")
-		if !more {
-			entry = rest
-		}
-		addr, ok := parseNode(strings.Trim(entry, " \t"))
-		if !ok || !trusted.has(addr) || !more {
-			return addr // with nothing more, the first proxy sent the request itself
-		}
-		list = rest
-	}
-	return netip.Addr{}
-}
-
-// parseNode parses an address with or without a port: proxies write both.
-func parseNode(text string) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(text, "["), "]"))
-	if err != nil {
-		var at netip.AddrPort
-		at, err = netip.ParseAddrPort(text)
-		addr = at.Addr()
-	}
-	return addr.Unmap().WithZone(""), err == nil
-}

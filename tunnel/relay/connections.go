@@ -48,8 +48,9 @@ func (cs *connections) add(c net.Conn) *conn {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	from := cs.networks.find(addr.Addr())
+	from.proxy = from.proxy || cs.proxies.has(addr.Addr())
 	switch {
-	case from.conns() >= cs.limits.ConnectionsPerAddress && !cs.proxies.has(addr.Addr()):
+	case from.conns() >= cs.limits.ConnectionsPerAddress && !from.proxy:
 		return nil
 	case cs.count[poolHandshake] >= cs.limits.Handshakes && !cs.evictLocked(poolHandshake, 0):
 		return nil
@@ -98,7 +99,7 @@ func (cs *connections) makeRoomLocked(from *network) bool {
 	if cs.evictable[poolActive].most() > cs.evictable[poolLanes].most() {
 		most = poolActive
 	}
-	return cs.evictLocked(most, from.conns()+from.lanes()+1)
+	return cs.evictLocked(most, from.compared(from.conns()+from.lanes()+1))
 }
 
 // evictLocked closes a connection of the network with the most in a pool, if
@@ -147,7 +148,7 @@ func (cs *connections) promote(c *conn, to pool) bool {
 	case to == poolLanes && cs.lanesFullLocked():
 		cs.evictLocked(poolLanes, 0) // of the network that has more
 	case to == poolActive && cs.visitorsLocked() >= cs.limits.Connections &&
-		!cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.conns()):
+		!cs.evictLocked(poolIdle, 0) && !cs.evictLocked(poolActive, c.from.compared(c.from.conns())):
 		return false
 	}
 	cs.setPoolLocked(c, to)

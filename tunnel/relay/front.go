@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 
 	"github.com/devproxy/devproxy/tunnel"
@@ -190,12 +191,23 @@ func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 		_ = pageOf(errOtherHost).Write(w, req)
 		return
 	}
+	peer, _ := netip.ParseAddrPort(req.RemoteAddr) // otherwise zero, which is not trusted
+	if r.visitorScheme(peer.Addr().Unmap().WithZone(""), req.Header) == "https" {
+		w.Header().Set("Connection", "close")
+		_ = pageOf(errProxyWithoutTLS).Write(w, req)
+		return
+	}
+	w.Header().Set("Connection", "close")
+	r.redirectTo(w, req, at)
+}
+
+// redirectTo redirects a request over plain HTTP to the same URL over TLS.
+func (r *Relay) redirectTo(w http.ResponseWriter, req *http.Request, at authority) {
 	to := "https://" + at.name
 	if port := r.port.Load(); port != 443 {
 		to += ":" + strconv.Itoa(int(port))
 	}
 	w.Header().Set("Location", to+target(req))
-	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 

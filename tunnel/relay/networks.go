@@ -39,6 +39,8 @@ type network struct {
 	names, plain, tokens *rate.Limiter
 	// domains counts domains of users whose proof was looked for.
 	domains *rate.Limiter
+	// proxy reports a network of proxies, whose connections carry many networks' visitors.
+	proxy bool
 
 	pools [pools]list.List // of *conn
 	rank  [pools]int       // index in connections.evictable; -1 for none
@@ -64,9 +66,19 @@ func newNetwork(prefix netip.Prefix, l Limits) *network {
 // size returns the number by which networks are compared in a pool.
 func (n *network) size(p pool) int {
 	if p == poolLanes || p == poolHandshake { // an office with many visitors is not an offender there
-		return n.pools[p].Len()
+		return n.compared(n.pools[p].Len())
 	}
-	return n.conns()
+	return n.compared(n.conns())
+}
+
+// compared returns total, a number of connections, as it is compared with those of other
+// networks. The connections of proxies count one by one: another network with two is
+// evicted first.
+func (n *network) compared(total int) int {
+	if n.proxy {
+		return min(total, 1)
+	}
+	return total
 }
 
 // conns returns how many connections visitors have, and those in their handshake.

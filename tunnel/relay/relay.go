@@ -94,9 +94,12 @@ type Options struct {
 	// address of the visitor or agent. Those to ServeRedirect's may begin with one.
 	ProxyProtocol []netip.Prefix
 	// TrustedProxies are the addresses of proxies that end TLS in front of the relay
-	// and speak TLS with it again. Their X-Forwarded-For names the visitor. Agents
-	// cannot connect through them.
+	// and speak TLS with it again. Their X-Forwarded-For names the visitor, and their
+	// X-Forwarded-Proto how it has connected. Agents cannot connect through them.
 	TrustedProxies []netip.Prefix
+	// Cloudflare are further trusted proxies, those of Cloudflare. Their CF-Connecting-IP
+	// names the visitor.
+	Cloudflare []netip.Prefix
 	// Congestion is the congestion control of agents' connections: "bbr", or
 	// "system" or "" for the system's default.
 	Congestion string
@@ -121,17 +124,19 @@ type Relay struct {
 	conns           *connections
 	// balancers send a PROXY protocol header, trusted an X-Forwarded-For.
 	balancers, trusted proxies
-	shares             *shareTable
-	states             *callbackStates
-	ports              *ports
-	agents             *agents
-	front              *front
-	metrics            *metrics
-	memory             *budget.Budget // of what strangers make the relay hold
-	created            time.Time
-	port               atomic.Uint32
-	host               atomic.Pointer[string] // of Serve's first listener; nil until there is one
-	startOnce          sync.Once
+	// cloudflare are those of trusted that are Cloudflare's.
+	cloudflare proxies
+	shares     *shareTable
+	states     *callbackStates
+	ports      *ports
+	agents     *agents
+	front      *front
+	metrics    *metrics
+	memory     *budget.Budget // of what strangers make the relay hold
+	created    time.Time
+	port       atomic.Uint32
+	host       atomic.Pointer[string] // of Serve's first listener; nil until there is one
+	startOnce  sync.Once
 }
 
 // New makes a relay. It fails when an option is invalid, or the file of keys cannot
@@ -148,7 +153,7 @@ func New(o Options) (*Relay, error) {
 	}
 	r := &Relay{
 		opts: o, keys: keys, logs: newLogLimiter(o.Log),
-		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(o.TrustedProxies),
+		balancers: newProxies(o.ProxyProtocol), trusted: newProxies(slices.Concat(o.TrustedProxies, o.Cloudflare)), cloudflare: newProxies(o.Cloudflare),
 		conns: newConnections(o.Limits), shares: newShareTable(), states: newCallbackStates(),
 		memory: budget.New(budget.Shared(o.Limits.Memory)), created: time.Now(),
 	}

@@ -186,6 +186,7 @@ func (t *shareTable) dropDomain(s *share, c *claimed) {
 	}
 	rest := *c
 	rest.domain, rest.hosts = "", c.hosts[1:]
+	rest.callback = nil // which led to the domain
 	t.putLocked(s, &rest)
 }
 

@@ -62,6 +62,11 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 		v.answer(err)
 		return
 	}
+	if r.visitorScheme(v.conn.addr.Addr(), req.Header) == "http" {
+		v.status = http.StatusPermanentRedirect
+		r.redirectTo(w, req, v.at)
+		return
+	}
 	if v.at.name == r.opts.Domain {
 		v.serveDomain()
 		return
@@ -110,7 +115,7 @@ func (v *visit) check() error {
 		return errInvalidHost
 	case !v.relay.mayHave(at.name):
 		return errOtherHost
-	case !v.conn.covers(at.name):
+	case !v.conn.covers(at.name) && !v.relay.trusted.has(v.conn.addr.Addr()): // proxies keep connections for all names
 		return errOtherConnection
 	}
 	if most := v.relay.opts.Limits.BodyBytes; most > 0 {
@@ -219,7 +224,13 @@ var (
 	// errOtherConnection: a browser that used a connection for another name opens a
 	// new one (RFC 9110 section 15.5.20).
 	errOtherConnection = newPageError(http.StatusMisdirectedRequest, "this name needs its own connection")
-	errOnlyAgents      = newPageError(http.StatusBadRequest, "only agents connect here, over TLS 1.3")
+	// errProxyWithoutTLS ends the redirects between the relay and a proxy that connects to it
+	// without TLS for visitors that use TLS.
+	errProxyWithoutTLS = &pageError{"the proxy in front of the relay connects without TLS", page.Page{
+		Status: http.StatusMisdirectedRequest, Title: "The proxy in front of this relay doesn't use TLS.",
+		Lead:  "You use HTTPS, but the proxy connects to the relay over plain HTTP. The relay's redirect to HTTPS would never end.",
+		Hints: []string{"Yours? Have the proxy connect over HTTPS. In Cloudflare, that is the SSL/TLS mode Full (strict) instead of Flexible."}}}
+	errOnlyAgents = newPageError(http.StatusBadRequest, "only agents connect here, over TLS 1.3")
 )
 
 // Page implements page.Error.

@@ -91,6 +91,7 @@ func Run(ctx context.Context, s *Subject, report func(doctor.Finding)) {
 		r.path(ctx, hosts[0])
 	}
 	r.about = ""
+	r.callback(ctx)
 	r.limits()
 	r.group = groupApp
 	r.pages(ctx, hosts)

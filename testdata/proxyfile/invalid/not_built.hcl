@@ -2,7 +2,6 @@ host "a.localhost" {
   upstream = 1
 }
 share {
-  callback     = true # ERROR: "callback" is not built yet
   sealed       = true # ERROR: "sealed" is not built yet
   tcp          = [tcp.postgres] # ERROR: "tcp" is not built yet
   udp          = [udp.dns] # ERROR: "udp" is not built yet
