@@ -21,6 +21,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/failure"
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/port"
 	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/devproxy/share/provider"
 	"github.com/devproxy/devproxy/tunnel"
@@ -44,6 +45,7 @@ type link struct {
 	grant  tunnel.Grant // zero before the first
 	table  table
 	domain linkDomain
+	ports  *port.Share // the visitors of tcp and udp blocks; nil before start
 	// advisories are about dev servers with known holes.
 	advisories []string
 	// callbackKey is that of the project's callback host; nil without one.
@@ -109,6 +111,7 @@ func (l *link) note(text string) {
 func (l *link) start(opts SharerOptions) {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
+	l.ports = opts.Server.ports.Share()
 	l.serving, l.stopServing = context.WithCancel(context.Background())
 	l.expiry = time.NewTimer(time.Until(l.until))
 	l.states, l.ended, l.gone = newMailbox[agent.State](), make(chan error, 1), make(chan struct{})
@@ -132,7 +135,7 @@ func (l *link) start(opts SharerOptions) {
 // serve serves visitors until stopServing is called.
 func (l *link) serve(opts SharerOptions) {
 	l.served = make(chan struct{})
-	sharing := Sharing{Name: l.plan.Project, Visitor: visitorOf, Share: l.table.current.Load}
+	sharing := Sharing{Name: l.plan.Project, Visitor: visitorOf, Share: l.table.current.Load, Port: l.servePort}
 	if to, ok := l.carrier.(expecter); ok {
 		sharing.Expect = to.ExpectCallback
 	}
@@ -168,6 +171,7 @@ func (l *link) close(grace time.Duration) {
 	l.expiry.Stop()
 	l.domain.stopAsking()
 	l.stopServing()
+	l.ports.Close()
 	if l.served != nil {
 		var over <-chan time.Time // nil is forever
 		if grace != forever {
@@ -205,6 +209,7 @@ func (l *link) status(state string, err error) control.Share {
 	for _, host := range l.plan.NotShared {
 		view.NotShared = append(view.NotShared, control.NotShared{Name: host.Name, Reason: host.Reason})
 	}
+	view.Ports = l.portStatus()
 	if shown := l.table.current.Load(); shown != nil {
 		urls := shown.URLs()
 		view.URL = urls[0].URL
@@ -257,8 +262,11 @@ func (l *link) adopt(grant tunnel.Grant, opts SharerOptions) error {
 	if err := l.checkNames(grant); err != nil {
 		return err
 	}
-	port := opts.HTTPSPort()
-	made, err := share.New(l.options(grant, port, opts))
+	if n := len(grant.Ports); n > 0 && n != len(servedPorts(l.plan)) {
+		return errStaleGrant
+	}
+	https := opts.HTTPSPort()
+	made, err := share.New(l.options(grant, https, opts))
 	if err != nil {
 		return err
 	}
@@ -272,7 +280,8 @@ func (l *link) adopt(grant tunnel.Grant, opts SharerOptions) error {
 		}
 	}
 	l.advisories = advisories(opts.Folder)
-	l.show(made, port)
+	l.show(made, https)
+	l.ports.Apply(l.grantedPorts(), l.plan.Allow)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 	"github.com/devproxy/devproxy/devproxy/credentials"
 	"github.com/devproxy/devproxy/devproxy/plan"
+	"github.com/devproxy/devproxy/devproxy/port"
 	"github.com/devproxy/devproxy/devproxy/share"
 	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/agent"
@@ -82,7 +83,7 @@ func newDomainSharer(t *testing.T) *domainSharer {
 		Folder: folder, Log: slog.New(slog.DiscardHandler), HTTPSPort: func() uint16 { return 443 },
 		Notify: func(e ShareEvent) { d.told = append(d.told, e) },
 	}, nil)
-	l := &link{number: 1, key: key, relays: []credentials.Login{{Relay: usersRelay}}, carrier: d.relay, table: table{attempts: share.NewAttempts()}}
+	l := &link{number: 1, key: key, relays: []credentials.Login{{Relay: usersRelay}}, carrier: d.relay, table: table{attempts: share.NewAttempts()}, ports: port.New(port.Options{}).Share()}
 	l.terms = terms{plan: &plan.Share{
 		Domain: "shop.localhost", Project: "shop", Hosts: []string{"shop.localhost", "admin.shop.localhost"},
 		OwnDomain: usersDomain, OwnHost: "shop.localhost", Expires: time.Hour,

@@ -31,8 +31,8 @@ func filterHosts(p *plan.Share, reason func(host string) string) *plan.Share {
 	return &filtered
 }
 
-// onlyHosts returns p with only the named hosts, in the plan's order; all of them
-// if none is named. A name may leave out the project's domain: "admin" is
+// onlyHosts returns p with only the named hosts, in the plan's order, and no tcp and udp
+// blocks; p itself if none is named. A name may leave out the project's domain: "admin" is
 // admin.shop.localhost. In a worktree, names as the Proxyfile has them are known too.
 func onlyHosts(p *plan.Share, names []string) (*plan.Share, error) {
 	if len(names) == 0 {
@@ -46,12 +46,14 @@ func onlyHosts(p *plan.Share, names []string) (*plan.Share, error) {
 		}
 		wanted[host] = true
 	}
-	return filterHosts(p, func(host string) string {
+	only := filterHosts(p, func(host string) string {
 		if wanted[host] {
 			return ""
 		}
 		return "not requested"
-	}), nil
+	})
+	only.Ports = nil
+	return only, nil
 }
 
 func findHost(p *plan.Share, asked string) (string, error) {
@@ -130,6 +132,9 @@ func claimOf(p *plan.Share, key *credentials.Key) tunnel.Claim {
 	}
 	for _, host := range p.Hosts {
 		claim.Hosts = append(claim.Hosts, beforeDomain(host, p.Domain))
+	}
+	for _, port := range servedPorts(p) {
+		claim.Ports = append(claim.Ports, tunnel.Port{Network: string(port.Network), Name: port.Name})
 	}
 	return claim
 }

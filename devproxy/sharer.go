@@ -300,6 +300,9 @@ func (l *link) carried(p *plan.Share) (*plan.Share, error) {
 	if !l.foreign() {
 		return p, nil
 	}
+	if err := checkPorts(p, l.provider.Name); err != nil {
+		return nil, err
+	}
 	return withoutWildcards(p, l.provider.Name)
 }
 

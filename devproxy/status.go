@@ -103,11 +103,16 @@ func (s *Server) Hosts(ctx context.Context) []control.Host {
 	return hosts
 }
 
-// Ports returns the tcp and udp blocks that are served, and their state.
+// Ports returns the tcp and udp blocks and their state, those that need consent last.
 func (s *Server) Ports() []control.Port {
 	var all []control.Port
 	for _, state := range s.ports.States() {
 		all = append(all, s.portStatus(state))
+	}
+	for _, p := range s.current.Load().plan.WithheldPorts() {
+		status := s.portStatus(port.State{Port: p})
+		status.State = control.StateWithheld
+		all = append(all, status)
 	}
 	return all
 }

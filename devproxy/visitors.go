@@ -12,6 +12,7 @@ import (
 
 	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/devproxy/share"
+	"github.com/devproxy/devproxy/tunnel"
 	"github.com/devproxy/devproxy/tunnel/splice"
 )
 
@@ -28,6 +29,9 @@ type Sharing struct {
 	// Expect tells the relay the state of a login, whose callback then leads to this
 	// share. Nil is for a share without a callback host.
 	Expect func(ctx context.Context, state string) error
+	// Port takes over the connection of a visitor of a tcp or udp block. It must not block.
+	// Nil closes it.
+	Port func(net.Conn, share.Visitor)
 }
 
 // Shared is the state of a share at one moment.
@@ -113,16 +117,26 @@ type visitors struct {
 	none   chan struct{} // closed when ending and none is open
 }
 
-// Accept puts the scanner in front of a visitor's connection and marks it.
+// Accept puts the scanner in front of the connection of a visitor who sends requests, and
+// marks it. It hands the others to Port.
 func (v *visitors) Accept() (net.Conn, error) {
-	c, err := v.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		c, err := v.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		who := v.sharing.Visitor(c)
+		if who.Scheme != tunnel.TCP && who.Scheme != tunnel.UDP {
+			return listen.Scan(v.count(c), listen.Conn{
+				TLS: who.Scheme == "https", Share: v.sharing.Name, Visitor: who.Addr, AddrField: who.AddrField, PublicHost: who.Host,
+			}), nil
+		}
+		if v.sharing.Port == nil {
+			_ = c.Close() // nothing was written
+			continue
+		}
+		v.sharing.Port(c, who)
 	}
-	who := v.sharing.Visitor(c)
-	return listen.Scan(v.count(c), listen.Conn{
-		TLS: who.Scheme == "https", Share: v.sharing.Name, Visitor: who.Addr, AddrField: who.AddrField, PublicHost: who.Host,
-	}), nil
 }
 
 // count counts c as open, unless the share is ending.

@@ -40,10 +40,15 @@ func adviceContexts() []string {
 		"host \"a.localhost\" {\n upstream = 1\n route \"/x\" {\n %\n }\n }\n}\n",
 		"host \"a.localhost\" {\n upstream = 1\n % = true\n}\n",
 		"locals {\n a = { % }\n}\n" + other,
+		other + ports + "share { tcp = [%] }\n",
+		other + ports + "share { udp = % }\n",
 		"host % { upstream = 1 }\n",
 		"host \"a.localhost\" {\n upstream = 1\n route % {}\n}\n",
 	}
 }
+
+// ports are blocks that can be shared.
+const ports = "tcp \"office\" {\n upstream = 1\n public = true\n}\ntcp \"NAME\" {\n upstream = 2\n public = true\n}\nudp \"game\" {\n upstream = 3\n public = true\n}\n"
 
 // TestGoldenAdvice checks that the code in the advice of the golden files is valid
 // somewhere in a Proxyfile.

@@ -424,6 +424,8 @@ type Share struct {
 	// Allow are the addresses of visitors, without bits beyond their length.
 	// Nil means all addresses.
 	Allow []netip.Prefix
+	// Ports are the tcp blocks to publish, and then the udp blocks. Each has an Access.
+	Ports []*Port
 	// Expires is how long the link is valid; 0 means left out.
 	Expires time.Duration
 	// SharedCookies is true for cookies = "shared": the hosts of the share have

@@ -31,19 +31,12 @@ func kinds() map[string]kind {
 		"host":    {label: "name", attrs: slices.Concat(settings(), entryNames(hostEntries())), blocks: []string{"route"}},
 		"route":   {label: "path", attrs: slices.Concat(settings(), entryNames(routeEntries()))},
 		"service": {label: "name", attrs: slices.Concat(entryNames(serviceEntries()), entryNames(commandEntries()))},
-		"tcp":     {label: "name", attrs: portAttributes(), later: laterPort},
-		"udp":     {label: "name", attrs: portAttributes(), later: laterPort},
+		"tcp":     {label: "name", attrs: portAttributes()},
+		"udp":     {label: "name", attrs: portAttributes()},
 		"share": {name: "share", attrs: entryNames(shareEntries()), later: map[string]string{
 			"sealed": "it will prevent the relay from reading the traffic",
-			"tcp":    "it will publish TCP services; for now, only hosts are published",
-			"udp":    "it will publish UDP services; for now, only hosts are published",
 		}},
 	}
-}
-
-// laterPort are the planned attributes of tcp and udp blocks.
-var laterPort = map[string]string{
-	"allow": "it will say which visitors of a share can connect; for now, only this machine can",
 }
 
 // settings returns the attributes that hosts and routes share.
@@ -90,12 +83,12 @@ func Attributes() []string {
 
 // isShown reports attributes whose values are not hidden as a whole. Ports, times
 // and sizes have the digits of other texts. The values of domain, hosts, name and
-// relay are addresses that people open. Upstreams and health hide their parts.
+// relay are addresses that people open, and tcp and udp name blocks. Upstreams and health hide their parts.
 func isShown(attribute string) bool {
 	return slices.Contains([]string{
 		"upstream", "fallback", "health",
 		"https", "http", "timeout", "hold", "expires", "max_body", "max_concurrent", "rate_limit", "cache", "simulate", "balance",
-		"domain", "hosts", "name", "relay",
+		"domain", "hosts", "name", "relay", "tcp", "udp",
 		"depends_on", "restart", "stop", "listen",
 		"container", "discover",
 	}, attribute)

@@ -33,6 +33,8 @@ type Port struct {
 	Chosen bool
 	// Upstream is one address, or a service, which may be containers.
 	Upstream *Upstream
+	// Access says which visitors of a share may connect; the zero Access says nothing.
+	Access Access
 	// ListenRange is the place of listen; the block's header without one.
 	ListenRange Range
 	// Range is the block's header: tcp "NAME".
@@ -55,7 +57,7 @@ func (p *Port) Listen() string {
 const loopbackHost = "127.0.0.1"
 
 // portAttributes are the attributes of tcp and udp blocks.
-func portAttributes() []string { return []string{"listen", "upstream"} }
+func portAttributes() []string { return []string{"listen", "upstream", "allow", "public"} }
 
 // portKey is the attribute of a port's value that holds its *Port; no expression can
 // name it.
@@ -131,8 +133,9 @@ func (d *decoder) decodePorts(root *block) {
 	}
 }
 
-// decodePort decodes the upstream of a port.
+// decodePort decodes the upstream of a port, and who may connect to it.
 func (d *decoder) decodePort(b *block, p *Port) {
+	d.decodeAccess(b, p)
 	f, present := d.get(b, "upstream")
 	if !present {
 		if !b.damaged {

@@ -31,6 +31,8 @@ func shareEntries() []entry[Share] {
 			on := f.boolean()
 			s.KeepBodies = on != nil && !*on
 		}},
+		{name: "tcp", decode: func(f field, s *Share) { s.Ports = append(s.Ports, decodeSharedPorts(f, TCP)...) }},
+		{name: "udp", decode: func(f field, s *Share) { s.Ports = append(s.Ports, decodeSharedPorts(f, UDP)...) }},
 		{name: "expires", decode: func(f field, s *Share) { s.Expires = decodeExpires(f.value) }},
 	}
 }
@@ -44,6 +46,9 @@ func (d *decoder) decodeShare(b *block) {
 	d.file.Share = share
 	decodeBlock(d.scope, b, shareEntries(), share)
 	d.checkShareDomain(b, share)
+	if n := len(share.Ports); n > maxSharedPorts {
+		d.at(share.Ports[maxSharedPorts].Range).errorf("remove some from tcp and udp of the share block", "a share can have at most %d tcp and udp blocks, not %d", maxSharedPorts, n)
+	}
 	d.decodePassword(b, share)
 	paths, public := d.decodePaths(b, "paths"), d.decodePaths(b, "public")
 	callback := d.decodeCallback(b)
@@ -56,8 +61,8 @@ func (d *decoder) decodeShare(b *block) {
 		}
 		f, _ := d.get(b, name)
 		flow := f.comesFrom()
-		if name == "password" && !flow.Computed {
-			continue // visitors have to know it; devproxy does not tell them
+		if (name == "password" || name == string(TCP) || name == string(UDP)) && !flow.Computed {
+			continue // visitors have to know a password; of a block, only its name leaves
 		}
 		share.Flows = setFlow(share.Flows, name, flow)
 	}

@@ -81,7 +81,7 @@ func newDenyCmd(s *streams) *cobra.Command {
 		Use:   "deny",
 		Short: "withdraw the consent given with devproxy allow",
 		Long: `Forgets every consent of this repository, and the one for the relay that its Proxyfile names. A running devproxy
-stops serving these routes at once.`,
+stops serving what needs it at once.`,
 		Example: "  devproxy deny",
 		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return runDeny(s, file) },

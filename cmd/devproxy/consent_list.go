@@ -20,6 +20,9 @@ const (
 	labelsNote     = "Containers of this project get hosts and routes by their labels, today and after every change of the compose file."
 )
 
+// portsNote follows a list of effects with shared ports.
+const portsNote = "Visitors connect to the server of a shared port itself: to all data of a database. Neither the secret of the link nor its password protects it."
+
 // effectsTitle is the line before a list of effects.
 const effectsTitle = "This Proxyfile reaches outside its project:"
 
@@ -50,6 +53,9 @@ func (s *streams) listEffects(w io.Writer, effects []*plan.Effect, mark func(*pl
 	}
 	if slices.Contains(kinds, string(plan.KindCommand)) {
 		s.hang(w, "", 0, commandsNote)
+	}
+	if slices.Contains(kinds, string(plan.KindPort)) {
+		s.hang(w, "", 0, portsNote)
 	}
 	if slices.Contains(kinds, string(plan.KindContainers)) {
 		s.hang(w, "", 0, containersNote)

@@ -68,7 +68,7 @@ var allowed = map[string][]string{
 	"devproxy/machine":  {"devproxy/control", "devproxy/listen", "devproxy/runtimedir", "hcl", "tunnel/page"},
 	"devproxy/listen":   {"devproxy/front", "devproxy/programs", "tunnel/message", "tunnel/neterror", "tunnel/splice"},
 	// It passes on what is not HTTP.
-	"devproxy/port":    {"devproxy/forward", "devproxy/front", "devproxy/listen", "devproxy/plan", "tunnel/neterror"},
+	"devproxy/port":    {"devproxy/access", "devproxy/forward", "devproxy/front", "devproxy/listen", "devproxy/plan", "tunnel", "tunnel/neterror"},
 	"devproxy/inspect": {},
 	"devproxy/journal": {},
 	"devproxy/watch":   {},

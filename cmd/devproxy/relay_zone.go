@@ -196,6 +196,7 @@ func (run *relayRun) openZone(o *relay.Options) error {
 	z.manager, err = acme.New(acme.Options{
 		Domain: run.cfg.domain, Authority: cfg.authority, Rehearsal: cfg.rehearsal, Email: cfg.email,
 		Folder: certificatesFolder(run.cfg.state), Texts: records, Log: run.log, NoZones: noZones,
+		Prove: proveAgain(o.Domains, run.cfg.domain), PlainHTTP: run.cfg.http != "", Addresses: cfg.publicAddresses, Issuer: cfg.identity,
 	})
 	if err != nil {
 		return failf("make sure that the folder of --state is yours, and has space", "%w", err)
@@ -204,6 +205,9 @@ func (run *relayRun) openZone(o *relay.Options) error {
 	run.zone = z
 	o.Certificate, o.Certificates = z.manager.GetCertificate, z.manager.InUse
 	o.Covers, o.CoverZone = z.manager.Covers, z.manager.CoverZone
+	if o.Domains != nil {
+		o.CoverDomain, o.Challenges = z.manager.CoverDomain, z.manager.Challenges()
+	}
 	o.Ready = z.serving.Load
 	o.Collectors = append(o.Collectors, z.server, z.manager)
 	return nil

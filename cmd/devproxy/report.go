@@ -256,7 +256,7 @@ func (e consentEvent) print(r *reporter) {
 	case servingPrevious:
 		r.line(fmt.Sprintf("this save is not served until you run %s; still serving the %s of %s", allowCommand, r.source.name, clock(r.good)))
 	case servingPartial:
-		r.line("these routes are not served until you run " + allowCommand)
+		r.line("nothing in this list is served until you run " + allowCommand)
 	}
 }
 

@@ -36,6 +36,8 @@ type (
 		Domain *control.Domain `json:"domain,omitempty"`
 		// Callback are the URLs that OAuth providers send browsers back to.
 		Callback []string `json:"callback,omitempty"`
+		// Ports are the tcp and udp blocks.
+		Ports []control.SharedPort `json:"ports,omitempty"`
 	}
 	// relayEvent: the relay is dialled, lost, back, or replaced by the next one.
 	relayEvent struct {
@@ -93,7 +95,7 @@ func shareJSON(e devproxy.ShareEvent) any {
 		for _, host := range sh.Hosts {
 			hosts[host.Name] = host.URL
 		}
-		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories, sh.Domain, sh.Callback}
+		return sharedEvent{"shared", sh.URL, hosts, sh.Expires.UTC().Truncate(time.Second), sh.Relay, sh.Operator, sh.Cannot, sh.Notes, sh.Advisories, sh.Domain, sh.Callback, sh.Ports}
 	case devproxy.ShareMoved:
 		return relayEvent{"relay", sh.State, sh.Relay, e.Before.Relay, sh.Error, ""}
 	case devproxy.ShareOver:
@@ -228,12 +230,17 @@ func printShare(s *streams, sh control.Share, now time.Time, code bool, below in
 	_, _ = text.WriteTo(s.Out) // print errors are ignored
 }
 
-// links prints the addresses with their hosts next to them, or below them if that is
-// too wide.
+// links prints the addresses with their hosts and blocks next to them, or below them if
+// that is too wide.
 func (s *streams) links(sh control.Share) {
 	var urls, names []string
 	for _, host := range sh.Links() {
 		urls, names = append(urls, host.URL), append(names, host.Name)
+	}
+	for _, p := range sh.Ports {
+		if p.Address != "" {
+			urls, names = append(urls, p.Address), append(names, p.String()+", "+whoMayConnect(sh, p))
+		}
 	}
 	wide := s.columns() > 0 && widest(urls)+3+widest(names) > s.columns()
 	for i, url := range urls {
@@ -276,6 +283,11 @@ func shareRows(sh control.Share, now time.Time) [][2]string {
 	add("carries no", strings.Join(sh.Cannot, "; "))
 	add("note", sh.Notes...)
 	kept := each(sh.NotShared, func(host control.NotShared) string { return host.Name + " (" + host.Reason + ")" })
+	for _, p := range sh.Ports {
+		if p.Error != "" {
+			kept = append(kept, p.String()+" ("+p.Error+when(p.Fix != "", "; "+p.Fix)+")")
+		}
+	}
 	add("not shared", strings.Join(kept, ", "))
 	return rows
 }
@@ -285,6 +297,17 @@ func whoMayVisit(sh control.Share) string {
 	return "anyone" + when(!public || !named, " with the link") +
 		when(sh.Password && !public, " and the password") +
 		when(len(sh.Allow) > 0, " from "+strings.Join(sh.Allow, ", "))
+}
+
+// whoMayConnect says whose connections to a block are passed on.
+func whoMayConnect(sh control.Share, p control.SharedPort) string {
+	switch {
+	case p.Public && len(sh.Allow) == 0:
+		return "anyone can connect"
+	case p.Public:
+		return "from " + strings.Join(sh.Allow, ", ")
+	}
+	return "from " + strings.Join(p.Allow, ", ") + when(len(sh.Allow) > 0, ", and of these only "+strings.Join(sh.Allow, ", "))
 }
 
 // printShareStatus prints the share that status found; nil prints nothing.

@@ -115,8 +115,11 @@ func (r *record) setList(p Project, kind plan.Kind, entries []entry) {
 
 // Allows reports whether the user has allowed e to p.
 func (c *Consents) Allows(p Project, e *plan.Effect) bool {
-	wanted := c.file.entryOf(e)
-	return slices.ContainsFunc(c.file.list(p, e.Kind), func(known entry) bool { return known.covers(wanted) })
+	wanted := []entry{c.file.entryOf(e)}
+	for _, wider := range e.Within {
+		wanted = append(wanted, entry{Kind: e.Kind, Target: wider, Env: e.Env})
+	}
+	return slices.ContainsFunc(c.file.list(p, e.Kind), func(known entry) bool { return slices.ContainsFunc(wanted, known.covers) })
 }
 
 // Read reads the store for use by p. The error is an *Error, and nothing is allowed

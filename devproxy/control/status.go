@@ -130,7 +130,7 @@ type Port struct {
 	File     string `json:"file"`
 	Line     int    `json:"line"`
 	// State is "ready" while it accepts, "unavailable" if it can't be listened on, or
-	// "waiting" if the upstream refused the last connection.
+	// "waiting" if the upstream refused the last connection, or "withheld" without consent.
 	State  string `json:"state"`
 	Detail string `json:"detail,omitempty"` // why it is unavailable or waits
 	Fix    string `json:"fix,omitempty"`    // a command that shows more
@@ -145,7 +145,7 @@ const (
 	StateUp      = "up"
 	StateWaiting = "waiting"
 	StateReady   = "ready" // answered by devproxy itself
-	// StateWithheld is the state of routes that need consent.
+	// StateWithheld is the state of routes and ports that need consent.
 	StateWithheld = "withheld"
 	// StateUnhealthy is the state of members whose health check fails, and of
 	// upstreams with no other member.
@@ -176,6 +176,8 @@ type Share struct {
 	// has one; empty until the relay has granted it.
 	URL   string       `json:"url,omitempty"`
 	Hosts []SharedHost `json:"hosts,omitempty"`
+	// Ports are the tcp and udp blocks that visitors can connect to.
+	Ports []SharedPort `json:"ports,omitempty"`
 	// NotShared are the other hosts of the plan.
 	NotShared []NotShared `json:"not_shared,omitempty"`
 	Relay     string      `json:"relay,omitempty"` // "t.example.com"
@@ -249,6 +251,22 @@ const (
 	DomainUnproven = "unproven" // no DNS record of it names Target; the relay is asked again
 	DomainRefused  = "refused"  // the relay does not take it, as Error says; it is asked again
 )
+
+// SharedPort is a tcp or udp block of a share.
+type SharedPort struct {
+	Network string `json:"network"` // "tcp" or "udp"
+	Name    string `json:"name"`    // "postgres"
+	// Address is where visitors connect, "t.example.com:20017"; empty before the relay has
+	// granted it, and if it did not: Error says why then, and Fix what to do.
+	Address string   `json:"address,omitempty"`
+	Public  bool     `json:"public,omitempty"` // every visitor can connect
+	Allow   []string `json:"allow,omitempty"`  // the addresses that can otherwise
+	Error   string   `json:"error,omitempty"`
+	Fix     string   `json:"fix,omitempty"`
+}
+
+// String names the block: "tcp postgres".
+func (p SharedPort) String() string { return p.Network + " " + p.Name }
 
 // NotShared is a host without a public address, and why.
 type NotShared struct {

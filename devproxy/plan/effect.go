@@ -24,6 +24,8 @@ type Effect struct {
 	Resolved string
 	// Env are the names of the variables whose values leave, sorted.
 	Env []string
+	// Within are targets of wider effects: consent to one of them is consent to this one.
+	Within []string
 	// Computed reports whether a value of the environment decides which effect
 	// this is, or whether there is one. A page for clients must not name it then.
 	Computed bool
@@ -63,6 +65,7 @@ const (
 	KindSetting        Kind = "setting"         // clients can find out the value that a setting was computed from
 	KindShare          Kind = "share"           // values are in a share's public settings
 	KindRelay          Kind = "relay"           // a relay that only the Proxyfile names gets the traffic of shares
+	KindPort           Kind = "share port"      // visitors of a share may connect to a server that does not speak HTTP
 )
 
 // Targets other than addresses.
@@ -111,10 +114,11 @@ func (e *Effect) first() Source {
 // ShareOnly reports whether e happens only when the project is shared.
 func (e *Effect) ShareOnly() bool { return e.share }
 
-// Covers reports whether consent to e is consent to other: the same effect, with
-// at most the same variables. What Resolved is made of does not matter.
+// Covers reports whether consent to e is consent to other: the same effect or a wider
+// one, with at most the same variables. What Resolved is made of does not matter.
 func (e *Effect) Covers(other *Effect) bool {
-	return e.Kind == other.Kind && e.Resolved == other.Resolved && (e.Resolved != "" || e.Target == other.Target) &&
+	return e.Kind == other.Kind && e.Resolved == other.Resolved &&
+		(e.Resolved != "" || e.Target == other.Target || slices.Contains(other.Within, e.Target)) &&
 		!slices.ContainsFunc(other.Env, func(name string) bool { return !slices.Contains(e.Env, name) })
 }
 
@@ -158,9 +162,7 @@ func (p *Plan) Withhold(denied func(*Effect) bool) *Plan {
 	rest.services = slices.DeleteFunc(slices.Clone(p.services), func(s *Service) bool {
 		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.commands[s.Name] })
 	})
-	rest.ports = slices.DeleteFunc(slices.Clone(p.ports), func(port *Port) bool {
-		return slices.ContainsFunc(gone, func(e *Effect) bool { return e.ports[port.String()] })
-	})
+	rest.withholdPorts(p, gone)
 	rest.hosts = mapped(p.hosts, func(h *Host) *Host { return h.withhold(gone) })
 	rest.table = newTable(rest.hosts)
 	return rest

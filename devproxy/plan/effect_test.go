@@ -243,6 +243,9 @@ func TestEverySink(t *testing.T) {
 		"cache":            forwarding("cache = " + secret + " == \"a\""),
 		"simulate":         inHost("simulate = { delay = \"${strlen(" + secret + ")}ms\" }"),
 	}
+	sharedPort := func(network Network, text string) string {
+		return fmt.Sprintf("share { %s = [%s.db] }\n%s \"db\" {\n upstream = 1\n %s\n}\n", network, network, network, text) + inHost("")
+	}
 	route := func(text string) string {
 		// A route can have every attribute of a host.
 		body := strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(text, "host \"shop.localhost\" {")), "}")
@@ -279,6 +282,12 @@ func TestEverySink(t *testing.T) {
 		"service.stop":            inService("command = \"x\"\n stop = \"${strlen(" + secret + ")}s\""),
 		"tcp.listen":              "tcp \"db\" {\n listen = env(\"PORT\")\n upstream = 1\n}\n" + inHost(""),
 		"tcp.upstream":            "tcp \"db\" { upstream = \"${env(\"SECRET\")}.example:5432\" }\n" + inHost(""),
+		"tcp.allow":               sharedPort(TCP, "allow = [\"10.0.0.${strlen("+secret+")}\"]"),
+		"tcp.public":              sharedPort(TCP, "public = "+secret+" != \"a\""),
+		"udp.allow":               sharedPort(UDP, "allow = [\"10.0.0.${strlen("+secret+")}\"]"),
+		"udp.public":              sharedPort(UDP, "public = "+secret+" != \"a\""),
+		"share.tcp":               "share { tcp = [" + secret + " == \"a\" ? tcp.db : tcp.db] }\ntcp \"db\" {\n upstream = 1\n public = true\n}\n" + inHost(""),
+		"share.udp":               "share { udp = [" + secret + " == \"a\" ? udp.db : udp.db] }\nudp \"db\" {\n upstream = 1\n public = true\n}\n" + inHost(""),
 		"udp.listen":              "udp \"db\" {\n listen = env(\"PORT\")\n upstream = 1\n}\n" + inHost(""),
 		"udp.upstream":            "udp \"db\" { upstream = \"${env(\"SECRET\")}.example:53\" }\n" + inHost(""),
 		"share.relay":             "share { relay = \"${env(\"SECRET\")}.example\" }\n" + inHost(""),
@@ -316,6 +325,8 @@ func TestEverySink(t *testing.T) {
 		switch {
 		case strings.HasPrefix(attribute, "listen.") || strings.HasSuffix(attribute, ".listen"):
 			wants = nil
+		case strings.HasPrefix(attribute, "tcp.") && name != "upstream", strings.HasPrefix(attribute, "udp.") && name != "upstream":
+			wants = []Kind{KindPort}
 		case sink.why == "":
 		case attribute == "host.share" || strings.HasPrefix(attribute, "share."):
 			wants = []Kind{KindShare}

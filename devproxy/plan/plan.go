@@ -22,6 +22,7 @@ type Plan struct {
 	// services are those that have a command.
 	services []*Service
 	ports    []*Port
+	withheld []*Port
 	notes    []Note
 
 	effects    []*Effect
@@ -181,8 +182,10 @@ func buildFrom(file *hcl.File, env Env, labels bool) (*Plan, hcl.Diagnostics) {
 	p.share = b.share()
 	p.services = b.services()
 	p.ports = b.ports()
+	b.sharePorts(p)
 	b.effects.commands(p.services)
 	b.effects.reachPorts()
+	b.effects.shared(p.services)
 	b.effects.containers(p.labelledRoutes())
 	b.effects.sharing()
 	b.effects.rest(p.routes())

@@ -35,7 +35,14 @@ type Port struct {
 	// Group is set if Members are containers; else nil.
 	Group *Group
 	// Hold is how long a connection waits for an upstream that refuses it; 0 means not.
-	Hold   time.Duration
+	Hold time.Duration
+	// Public is true if every visitor of a share may connect. Allow are the addresses that
+	// may otherwise; nil means that the port is not shared.
+	Public bool
+	Allow  []netip.Prefix
+	// Withheld is true for a port that needs consent: it is not served.
+	Withheld bool
+
 	Source Source
 }
 
@@ -70,7 +77,7 @@ func (b *builder) port(p *hcl.Port) *Port {
 	if p.Upstream == nil || p.Number == 0 {
 		return nil
 	}
-	port := &Port{Network: p.Network, Name: p.Name, Chosen: p.Chosen, Hold: DefaultHold, Source: b.source(p.Range)}
+	port := &Port{Network: p.Network, Name: p.Name, Chosen: p.Chosen, Hold: DefaultHold, Public: p.Access.Public, Allow: p.Access.Allow, Source: b.source(p.Range)}
 	addrs := []netip.Addr{p.Address}
 	if !p.Address.IsValid() {
 		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}

@@ -418,6 +418,8 @@ var sinks = map[string]sink{
 	"callback":         {kinds: []Kind{KindShare}},
 
 	"share":    {why: "true or false, of a host"},
+	"tcp":      {why: "names of blocks"},
+	"udp":      {why: "names of blocks"},
 	"password": {why: "visitors have to know it; it is compared, and never sent"},
 
 	"basic_auth":   {why: "bcrypt hashes: they are compared, and never sent"},

@@ -60,6 +60,9 @@ type Share struct {
 	SharedCookies bool
 	// KeepBodies is true when URLs in bodies stay as they are.
 	KeepBodies bool
+	// Ports are the tcp blocks that visitors can connect to, and then the udp blocks, those
+	// that are withheld among them.
+	Ports []*Port
 	// Expires is how long the link lives, never 0.
 	Expires time.Duration
 	// Relocation is where the hosts have moved in a linked worktree, or nil.
@@ -117,6 +120,7 @@ func (s *Share) settings() Share {
 	return Share{
 		Relays: s.Relays, Name: s.Name, OwnDomain: s.OwnDomain, Password: s.Password, Unset: s.Unset, Paths: s.Paths, Public: s.Public, Callback: s.Callback,
 		Show: s.Show, Allow: s.Allow, SharedCookies: s.SharedCookies, KeepBodies: s.KeepBodies, Expires: s.Expires,
+		Ports: mapped(s.Ports, (*Port).access),
 	}
 }
 

@@ -156,14 +156,11 @@ func (s *Set) Close() {
 
 // socket is one port that is listened on, or is tried.
 type socket struct {
-	set  *Set
+	upstream
 	key  string
 	ctx  context.Context // ended when the port is left out; connections outlive it
 	stop context.CancelFunc
-	port atomic.Pointer[plan.Port]
 	open atomic.Int64 // connections or flows
-	// proven is true once a connection to the upstream has stayed open, until one is refused.
-	proven atomic.Bool
 
 	mu      sync.Mutex
 	bound   []closer // empty until it is listened on
@@ -177,7 +174,8 @@ type closer interface{ Close() error }
 
 // open begins to listen on a port.
 func (s *Set) open(p *plan.Port) *socket {
-	k := &socket{set: s, key: p.Key()}
+	k := &socket{key: p.Key()}
+	k.set, k.note = s, k.noteUpstream
 	k.ctx, k.stop = context.WithCancel(s.ctx)
 	k.port.Store(p)
 	if !k.listen() {

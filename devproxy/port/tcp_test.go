@@ -54,8 +54,8 @@ func newSet(t *testing.T, opts Options) (*Set, <-chan State) {
 	return set, states
 }
 
-// upstream is a TCP server whose connections serve handles.
-func upstream(t *testing.T, serve func(*net.TCPConn)) (addr string) {
+// server is a TCP server whose connections serve handles.
+func server(t *testing.T, serve func(*net.TCPConn)) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -140,7 +140,7 @@ func readOnce(p *plan.Port) error {
 // bytes arrive as they are.
 func TestHalfClose(t *testing.T) {
 	set, _ := newSet(t, Options{})
-	p := testPort(plan.TCP, freePort(t), upstream(t, echo))
+	p := testPort(plan.TCP, freePort(t), server(t, echo))
 	set.Apply([]*plan.Port{p})
 	c := dial(t, p.Addrs[0].Port())
 	sent := make([]byte, 3<<20)
@@ -163,7 +163,7 @@ func TestReset(t *testing.T) {
 	accepted := make(chan *net.TCPConn, 2)
 	done := make(chan struct{})
 	defer close(done)
-	p := testPort(plan.TCP, freePort(t), upstream(t, func(c *net.TCPConn) {
+	p := testPort(plan.TCP, freePort(t), server(t, func(c *net.TCPConn) {
 		accepted <- c
 		select {
 		case <-done:
@@ -191,7 +191,7 @@ func TestStall(t *testing.T) {
 	set, _ := newSet(t, Options{})
 	release := make(chan struct{})
 	received := make(chan int64, 1)
-	p := testPort(plan.TCP, freePort(t), upstream(t, func(c *net.TCPConn) {
+	p := testPort(plan.TCP, freePort(t), server(t, func(c *net.TCPConn) {
 		<-release
 		n, _ := io.Copy(io.Discard, c)
 		received <- n
@@ -258,7 +258,7 @@ func TestHold(t *testing.T) {
 func TestForwarder(t *testing.T) {
 	set, _ := newSet(t, Options{})
 	var tries atomic.Int64
-	p := testPort(plan.TCP, freePort(t), upstream(t, func(c *net.TCPConn) {
+	p := testPort(plan.TCP, freePort(t), server(t, func(c *net.TCPConn) {
 		if tries.Add(1) > 3 {
 			sayName("late")(c)
 		}
@@ -283,7 +283,7 @@ func TestForwarder(t *testing.T) {
 // TestApply: a save changes where new connections go, and closes none.
 func TestApply(t *testing.T) {
 	set, _ := newSet(t, Options{})
-	one, two := upstream(t, sayName("one")), upstream(t, sayName("two"))
+	one, two := server(t, sayName("one")), server(t, sayName("two"))
 	p := testPort(plan.TCP, freePort(t), one)
 	set.Apply([]*plan.Port{p})
 	before := dial(t, p.Addrs[0].Port())
@@ -326,7 +326,7 @@ func TestTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	addr := upstream(t, sayName("one"))
+	addr := server(t, sayName("one"))
 	taken := testPort(plan.TCP, addrOf(other.Addr()).Port(), addr)
 	free := testPort(plan.TCP, freePort(t), addr)
 	set.Apply([]*plan.Port{taken, free})
@@ -345,7 +345,7 @@ func TestTaken(t *testing.T) {
 // TestLimit: one connection too many is reset.
 func TestLimit(t *testing.T) {
 	set, _ := newSet(t, Options{})
-	p := testPort(plan.TCP, freePort(t), upstream(t, sayName("one")))
+	p := testPort(plan.TCP, freePort(t), server(t, sayName("one")))
 	set.Apply([]*plan.Port{p})
 	set.sockets[0].open.Store(MaxConns)
 	if err := readOnce(p); !neterror.Broken(err) {

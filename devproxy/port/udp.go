@@ -1,16 +1,12 @@
 package port
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/devproxy/devproxy/devproxy/forward"
-	"github.com/devproxy/devproxy/devproxy/plan"
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
@@ -56,22 +52,6 @@ type flows struct {
 
 	mu       sync.Mutex
 	byClient map[netip.AddrPort]*flow // by the client's address; one port for both families
-	// preferred is the index of the upstream's address that new flows use.
-	preferred atomic.Int64
-}
-
-// flow is one client. Its upstream sees a port of its own.
-type flow struct {
-	flows  *flows
-	client netip.AddrPort
-	back   *net.UDPConn // to the client
-	ctx    context.Context
-	stop   context.CancelFunc
-	last   atomic.Int64 // when a datagram came last, Unix nanoseconds
-
-	mu      sync.Mutex
-	conn    net.Conn // nil until it is known where to send
-	pending [][]byte
 }
 
 // read passes datagrams of clients on until the socket is closed.
@@ -110,142 +90,53 @@ func (f *flows) of(client netip.AddrPort, socket *net.UDPConn) *flow {
 			return nil
 		}
 	}
-	one := &flow{flows: f, client: client, back: socket}
-	one.ctx, one.stop = context.WithCancel(k.ctx)
-	one.last.Store(time.Now().UnixNano())
+	one := newFlow(k.ctx, &k.upstream, func(datagram []byte) { _, _ = socket.WriteToUDPAddrPort(datagram, client) })
 	f.byClient[client] = one
 	k.open.Add(1)
 	k.set.flows.Add(1)
-	k.set.wg.Go(one.run)
+	k.set.wg.Go(func() {
+		defer f.remove(client, one)
+		one.run()
+	})
 	return one
 }
 
 // endOldestLocked ends the flow that was quiet the longest.
 func (f *flows) endOldestLocked() bool {
 	var oldest *flow
-	for _, one := range f.byClient {
+	var client netip.AddrPort
+	for addr, one := range f.byClient {
 		if oldest == nil || one.last.Load() < oldest.last.Load() {
-			oldest = one
+			oldest, client = one, addr
 		}
 	}
 	if oldest == nil {
 		return false
 	}
-	f.removeLocked(oldest)
+	f.removeLocked(client, oldest)
 	return true
 }
 
 // removeLocked ends a flow, once.
-func (f *flows) removeLocked(one *flow) {
-	if f.byClient[one.client] == one {
-		delete(f.byClient, one.client)
+func (f *flows) removeLocked(client netip.AddrPort, one *flow) {
+	if f.byClient[client] == one {
+		delete(f.byClient, client)
 		f.socket.open.Add(-1)
 		f.socket.set.flows.Add(-1)
 		one.stop()
 	}
 }
 
-func (f *flows) remove(one *flow) {
+func (f *flows) remove(client netip.AddrPort, one *flow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.removeLocked(one)
+	f.removeLocked(client, one)
 }
 
 func (f *flows) endAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, one := range f.byClient {
-		f.removeLocked(one)
-	}
-}
-
-// send sends a datagram of the client to the upstream. It drops what can't be sent now.
-func (one *flow) send(datagram []byte) {
-	one.last.Store(time.Now().UnixNano())
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	switch {
-	case one.conn != nil:
-		_, _ = one.conn.Write(datagram) // a refusal is noticed where it is read
-	case len(one.pending) < maxPending:
-		one.pending = append(one.pending, append([]byte(nil), datagram...))
-	}
-}
-
-// run passes the upstream's datagrams to the client until the flow ends.
-func (one *flow) run() {
-	defer one.flows.remove(one)
-	buffer := make([]byte, maxDatagram)
-	for one.ctx.Err() == nil {
-		conn, err := one.connect()
-		if err != nil {
-			one.flows.socket.noteUpstream(err)
-			return // the next datagram tries again
-		}
-		stop := context.AfterFunc(one.ctx, func() { _ = conn.Close() })
-		again := one.receive(conn, buffer)
-		stop()
-		_ = conn.Close()
-		if !again {
-			return
-		}
-	}
-}
-
-// connect opens the flow's own port towards the upstream, and sends what waits.
-func (one *flow) connect() (net.Conn, error) {
-	addrs := upstreamAddrs(one.flows.socket.port.Load())
-	ctx, cancel := context.WithTimeout(one.ctx, dialTimeout)
-	defer cancel()
-	addr := addrs[int(one.flows.preferred.Load())%len(addrs)]
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", addr) // sends nothing
-	if err != nil {
-		return nil, err
-	}
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	one.conn = conn
-	for _, datagram := range one.pending {
-		_, _ = conn.Write(datagram)
-	}
-	one.pending = nil
-	return conn, nil
-}
-
-// upstreamAddrs are the addresses of an upstream, of which at least one exists.
-func upstreamAddrs(p *plan.Port) []string {
-	var addrs []string
-	for _, m := range p.Members {
-		addrs = append(addrs, m.Addrs...)
-	}
-	return addrs
-}
-
-// receive passes datagrams on until the flow is idle or ends. again is true if nothing
-// listens at the address: then the next one is tried.
-func (one *flow) receive(conn net.Conn, buffer []byte) (again bool) {
-	k := one.flows.socket
-	idle := k.set.opts.IdleFlow
-	for {
-		quiet := time.Since(time.Unix(0, one.last.Load()))
-		if quiet >= idle {
-			return false
-		}
-		_ = conn.SetReadDeadline(time.Now().Add(idle - quiet))
-		n, err := conn.Read(buffer)
-		timeout, isNet := errors.AsType[net.Error](err)
-		switch {
-		case err == nil:
-			one.last.Store(time.Now().UnixNano())
-			k.noteUpstream(nil)
-			_, _ = one.back.WriteToUDPAddrPort(buffer[:n], one.client)
-		case isNet && timeout.Timeout():
-		case neterror.Refused(err) || neterror.Broken(err): // Windows resets instead
-			k.noteUpstream(&dialError{[]forward.Attempt{{Addr: conn.RemoteAddr().String(), Err: neterror.ErrRefused}}})
-			one.flows.preferred.Add(1)
-			return true
-		default:
-			return false
-		}
+	for client, one := range f.byClient {
+		f.removeLocked(client, one)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,8 +58,11 @@ func ask(t *testing.T, c net.Conn, text string) string {
 		}
 		_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
 		n, err := c.Read(buffer)
-		if err == nil {
-			return string(buffer[:n])
+		if answer := string(buffer[:n]); err == nil {
+			if !strings.HasSuffix(answer, " "+text) {
+				continue // to one that was sent again
+			}
+			return answer
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			time.Sleep(time.Millisecond)

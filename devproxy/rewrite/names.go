@@ -20,8 +20,8 @@
 // Content-Length. So a response in progress uses at most maxSink and twice the
 // size of its pieces, and a decoder and an encoder if it is compressed. Only maxSinks
 // responses at one time collect that much, maxHolding pages are held back, and
-// maxCompressed requests accept a compressed response. For the bodies of requests see
-// NewRequest.
+// maxCompressed requests accept a compressed response. The bodies of requests are read
+// as a whole, up to maxBody each, maxBodiesOf for one visitor and maxBodies for all.
 package rewrite
 
 // Names are the hosts whose URLs are replaced.

@@ -52,6 +52,7 @@ type page struct {
 	in        string  // the element with raw content that the text is in, "!--", or longTagName
 	long      longTag // the tag that the text is in, if in is longTagName
 	after     string  // what in becomes after that tag
+	foreign   int     // elements of SVG and MathML that the text is in
 	elsewhere bool    // relative URLs lead to another host
 	checked   bool    // a policy may allow its content by a hash
 	hashes    hashes
@@ -151,7 +152,10 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 			return nil, p.write(b[from:])
 		}
 		at += n
-		if c := peek(b, at+1); c != 0 && c != '!' && !isLetter(c) { // an end tag, for which there is nothing to do, or no tag
+		if c := peek(b, at+1); c != 0 && c != '!' && !isLetter(c) { // an end tag, or no tag
+			if c == '/' && p.foreign > 0 && !p.leave(b[at:]) && !end {
+				return b[at:], p.write(b[from:at])
+			}
 			at++
 			continue
 		}
@@ -172,6 +176,20 @@ func (p *page) look(b []byte, end bool) (rest []byte, err error) {
 	}
 }
 
+// leave counts the end tag of SVG or MathML, if b begins with one. It returns false if that
+// is undecided.
+func (p *page) leave(b []byte) bool {
+	for _, name := range [...]string{"</svg", "</math"} {
+		switch hasFold(b, name) {
+		case yes:
+			p.foreign--
+		case more:
+			return false
+		}
+	}
+	return true
+}
+
 // tag returns the size of the tag or comment at the beginning of b, 0 if it is not
 // complete, and the name of a start tag that matters.
 func (p *page) tag(b []byte, end bool) (name string, size int) {
@@ -179,8 +197,7 @@ func (p *page) tag(b []byte, end bool) (name string, size int) {
 	case !isLetter(c):
 		switch hasFold(b, "<!--") {
 		case yes:
-			p.in = "!--"
-			return "", len("<!") // "<!-->" is complete
+			return "", p.comment(b, end)
 		case more:
 			if !end {
 				return "", 0
@@ -209,6 +226,22 @@ func (p *page) tag(b []byte, end bool) (name string, size int) {
 	return name, size
 }
 
+// comment returns the size of what begins a comment, or of an empty one.
+func (p *page) comment(b []byte, end bool) int {
+	for _, empty := range [...]string{"<!-->", "<!--->"} {
+		switch hasFold(b, empty) {
+		case yes:
+			return len(empty)
+		case more:
+			if !end {
+				return 0
+			}
+		}
+	}
+	p.in = "!--"
+	return len("<!--")
+}
+
 func peek(b []byte, i int) byte {
 	if i < len(b) {
 		return b[i]
@@ -222,10 +255,10 @@ func (p *page) content(b []byte, end bool) (size int, done bool) {
 	if p.in == longTagName {
 		return p.long.pass(b)
 	}
-	closing := "</" + p.in
 	if p.in == "!--" {
-		closing = "-->"
+		return endOfComment(b, end)
 	}
+	closing := "</" + p.in
 	for at := 0; ; at++ {
 		n := bytes.IndexByte(b[at:], closing[0])
 		if n < 0 {
@@ -234,7 +267,7 @@ func (p *page) content(b []byte, end bool) (size int, done bool) {
 		at += n
 		switch hasFold(b[at:], closing) {
 		case yes:
-			if after := peek(b[at:], len(closing)); p.in == "!--" || isSpace(after) || after == '/' || after == '>' {
+			if after := peek(b[at:], len(closing)); isSpace(after) || after == '/' || after == '>' {
 				return at, true
 			}
 			if len(b) == at+len(closing) && !end {
@@ -248,10 +281,31 @@ func (p *page) content(b []byte, end bool) (size int, done bool) {
 	}
 }
 
+// endOfComment is content for a comment, which ends with "-->" or "--!>".
+func endOfComment(b []byte, end bool) (size int, done bool) {
+	for at := 0; ; at++ {
+		n := bytes.Index(b[at:], []byte("--"))
+		if n < 0 && len(b) > at && b[len(b)-1] == '-' {
+			n = len(b) - 1 - at
+		}
+		if n < 0 {
+			return len(b), false
+		}
+		at += n
+		normal, bang := hasFold(b[at:], "-->"), hasFold(b[at:], "--!>")
+		switch {
+		case normal == yes, bang == yes:
+			return at, true
+		case (normal == more || bang == more) && !end:
+			return at, false
+		}
+	}
+}
+
 // element writes a start tag that matters.
 func (p *page) element(name string, tag []byte) error {
 	t := attributesOf(tag)
-	if isRaw(name) {
+	if isRaw(name) && !(p.foreign > 0 && t.closed()) {
 		p.in = name
 		p.inline = name == "script" && !t.has("src")
 		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || p.inline)
@@ -259,6 +313,10 @@ func (p *page) element(name string, tag []byte) error {
 		p.rows.whole = p.checked
 	}
 	switch name {
+	case "svg", "math":
+		if !t.closed() {
+			p.foreign++
+		}
 	case "base":
 		p.elsewhere = p.elsewhere || !p.own(t.get("href"))
 	case "meta":

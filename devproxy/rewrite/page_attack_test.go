@@ -29,6 +29,13 @@ func TestPageHoldsHostileText(t *testing.T) {
 		{"other values in a policy", `<svg><style><a title="</style>` + meta + `"><a title="'>">`, `<svg><style><a title="</style>` + meta + `"><a title="'>">`},
 		{"other values in an integrity", `<svg><style><a title="</style><script src=/a integrity='">it's`, `<svg><style><a title="</style><script src=/a integrity='">it's`},
 		{"an empty comment", `<!--><script src=/a integrity=x></script>-->`, `<!--><script src=/a></script>-->`},
+		{"a short comment", `<!---><script src=/a integrity=x></script>-->`, `<!---><script src=/a></script>-->`},
+		{"a comment that ends with a bang", `<!-- <script src=/a integrity=x> --!><script src=/a integrity=x>`, `<!-- <script src=/a integrity=x> --!><script src=/a>`},
+		{"a comment that begins with a bang", `<!--!><script src=/a integrity=x>--><script src=/a integrity=x>`, `<!--!><script src=/a integrity=x>--><script src=/a>`},
+		{"dashes in a comment", `<!-- - -- --- <script src=/a integrity=x>---><script src=/a integrity=x>`, `<!-- - -- --- <script src=/a integrity=x>---><script src=/a>`},
+		{"a closed element in SVG", `<svg><title/><style /><script/></svg><script src=/a integrity=x>`, `<svg><title/><style /><script/></svg><script src=/a>`},
+		{"a slash in a value in SVG", `<svg><title lang=a/><script src=/a integrity=x></title>`, `<svg><title lang=a/><script src=/a integrity=x></title>`},
+		{"a closed element after SVG", `<svg></svg><math/></math><title/><script src=/a integrity=x></title>`, `<svg></svg><math/></math><title/><script src=/a integrity=x></title>`},
 		{"a local URL in another's", `<script src="https://cdn.example/?u=https://shop.localhost" integrity=x>`, `<script src="https://cdn.example/?u=https://shop-k3.t.example.com" integrity=x>`},
 		{"a base elsewhere", `<base href="https://cdn.example/"><script src="x.js" integrity=x>`, `<base href="https://cdn.example/"><script src="x.js" integrity=x>`},
 		{"a base here", `<base href="/app/"><script src="x.js" integrity=x>`, `<base href="/app/"><script src="x.js">`},
@@ -39,7 +46,11 @@ func TestPageHoldsHostileText(t *testing.T) {
 		{"many tags of scripts that do not end", strings.Repeat("<script ", 1<<20), strings.Repeat("<script ", 1<<20)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for _, cut := range []func(int) int{whole, func(int) int { return 1000 }} {
+			cuts := []func(int) int{whole, func(int) int { return 1000 }}
+			if len(test.page) < 1000 {
+				cuts = append(cuts, func(int) int { return 1 }, func(int) int { return 3 })
+			}
+			for _, cut := range cuts {
 				if got, _, _ := pageThrough(t, test.page, nil, cut); got != test.want {
 					t.Errorf("it becomes\n%.900s\nwant\n%.900s", got, test.want)
 				}

@@ -98,7 +98,7 @@ func TestPageCuts(t *testing.T) {
 	const script = "fetch('https://shop.localhost/a')"
 	policy := "script-src '" + padded(of([]byte(script))[0]) + "'"
 	words := []string{
-		"<script>", "</script>", "<script nonce=a>", script, "<style>", "</style", ">", "<", "<!--", "-->", "<p title='", "'", `"`, "<script src=/a integrity=x>", "<link href=/a integrity='y'>", " ", "=", "/",
+		"<script>", "</script>", "<script nonce=a>", script, "<style>", "</style", ">", "<", "<!--", "-->", "--!>", "-", "<svg>", "</svg>", "<title/>", "<p title='", "'", `"`, "<script src=/a integrity=x>", "<link href=/a integrity='y'>", " ", "=", "/",
 		"https://shop.localhost/", "http:", "//api.shop.localhost:8443", `<meta http-equiv=content-security-policy content="` + policy + `">`, "<textarea>", "</textarea>", "</scr", "ipt>", "text",
 	}
 	seed := rand.Uint64()

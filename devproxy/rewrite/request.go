@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync/atomic"
 )
@@ -13,9 +14,6 @@ const (
 	// bytes. It is read before the request is sent on, so that its length is known:
 	// some development servers accept no body without one.
 	maxBody = 1 << 20
-	// maxBodies bounds the bodies that are in memory for this at one time, in bytes.
-	// While there are more, bodies pass as they are.
-	maxBodies = 64 << 20
 	// maxCompressed is how many requests at one time may have a compressed response. Its
 	// decoder and encoder take up to 4 MB, for as long as a slow reader wants. Further
 	// requests ask for a response that is not compressed.
@@ -25,21 +23,23 @@ const (
 // Request is a request for Response.
 type Request struct {
 	*http.Request
-	ours   bool   // it has an entity tag of ours
-	budget func() // returns the memory of its body
-	coded  bool   // counts in compressed
+	ours  bool // it has an entity tag of ours
+	held  bodyMemory
+	coded bool // counts in compressed
 }
 
 // NewRequest makes r, which is the caller's own copy, a request for the upstream: its
 // entity tags are the upstream's, and with bodies, the URLs in JSON and forms that a
 // page of the same site sends are replaced, and a Range remains for GET only, the only
-// method that has it (RFC 9110 section 14.2) and that can be answered again.
+// method that has it (RFC 9110 section 14.2) and that can be answered again. The visitor
+// is at the address from; the zero value is unknown.
 //
 // The body stays as it is if it comes from elsewhere, so that signatures of webhooks
-// hold; if it has a content coding or a digest; or if it is larger than maxBody or its
-// length is not known. The error is that of reading it.
-func NewRequest(r *http.Request, names *Names, mark string, bodies bool) (*Request, error) {
-	out := &Request{Request: r, budget: func() {}}
+// hold; if it has a content coding or a digest; if it is larger than maxBody or its
+// length is not known; or if the visitor has maxBodiesOf in memory, or all have
+// maxBodies. The error is that of reading it.
+func NewRequest(r *http.Request, names *Names, mark string, from netip.Addr, bodies bool) (*Request, error) {
+	out := &Request{Request: r, held: bodyMemory{from: visitorOf(from)}}
 	out.ours = unmarkTags(r.Header, mark)
 	if !bodies {
 		return out, nil
@@ -51,17 +51,8 @@ func NewRequest(r *http.Request, names *Names, mark string, bodies bool) (*Reque
 	if !mayChange(r) {
 		return out, nil
 	}
-	size := r.ContentLength
-	if inMemory.Add(size) > maxBodies {
-		inMemory.Add(-size)
-		return out, nil
-	}
-	out.budget = func() { inMemory.Add(-size) }
-	return out, replaceBody(r, names)
+	return out, out.replaceBody(names)
 }
-
-// inMemory counts the bytes of bodies for maxBodies.
-var inMemory atomic.Int64
 
 // compressed counts the requests that may have a compressed response.
 var compressed atomic.Int64
@@ -79,7 +70,7 @@ func (r *Request) limitCompressed() {
 
 // Free gives up the body. Call it once, when the request was answered.
 func (r *Request) Free() {
-	r.budget()
+	r.held.free()
 	if r.coded {
 		compressed.Add(-1)
 	}
@@ -102,7 +93,7 @@ func mayChange(r *http.Request) bool {
 		}
 	}
 	k, charset := kindOf(h.Get("Content-Type"))
-	return isASCII(charset) && (k == plain || isForm(h.Get("Content-Type")))
+	return isASCII(charset) && (k == plain || isForm(h.Get("Content-Type")) || boundaryOf(h) != "" || isCall(h))
 }
 
 // isForm reports whether a media type is that of a form without files.
@@ -111,25 +102,48 @@ func isForm(contentType string) bool {
 	return len(contentType) >= len(form) && hasFold([]byte(contentType), form) == yes
 }
 
-// replaceBody reads the body of r and replaces its URLs.
-func replaceBody(r *http.Request, names *Names) error {
-	body := bytes.NewBuffer(make([]byte, 0, min(r.ContentLength, 64<<10)+bytes.MinRead)) // a client may declare more than it sends
-	if _, err := body.ReadFrom(r.Body); err != nil {
-		return err
+// isCall reports whether a request calls a server function of React, whose arguments are
+// JSON that is declared as plain text: that of Next.js, React Router, and Vite's plugin.
+func isCall(h http.Header) bool {
+	called := h.Get("Next-Action") != "" || h.Get("Rsc-Action-Id") != "" || h.Get("X-Rsc-Action") != ""
+	return called && hasFold([]byte(h.Get("Content-Type")), "text/plain") == yes
+}
+
+// replaceBody reads the body and replaces its URLs. Beyond maxBodies and maxBodiesOf it
+// stays as it is.
+func (r *Request) replaceBody(names *Names) error {
+	var body bytes.Buffer
+	for left := r.ContentLength; left > 0; {
+		piece := min(left, bodyPiece) // a client may declare more than it sends
+		if !r.held.take(piece) {
+			r.Body = joined{io.MultiReader(&body, r.Body), r.Body}
+			return nil
+		}
+		if _, err := io.CopyN(&body, r.Body, piece); err != nil {
+			return err
+		}
+		left -= piece
 	}
 	text := body.Bytes()
 	var changed bytes.Buffer
 	out := NewText(names, &changed)
-	_, _ = out.Write(text) // a Buffer does not fail
+	if boundary := boundaryOf(r.Header); boundary != "" {
+		replaceParts(out, text, boundary)
+	} else {
+		_, _ = out.Write(text) // a Buffer does not fail
+	}
 	_ = out.Close()
 	if out.replaced > 0 {
 		text = changed.Bytes()
 		r.ContentLength = int64(len(text))
 		r.Header["Content-Length"] = []string{strconv.Itoa(len(text))}
 	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{bytes.NewReader(text), r.Body}
+	r.Body = joined{bytes.NewReader(text), r.Body}
 	return nil
+}
+
+// joined is a body of which a part was read.
+type joined struct {
+	io.Reader
+	io.Closer
 }

@@ -83,7 +83,7 @@ func (w *Response) WriteHeader(status int) {
 		if tag := h.Get("Etag"); tag != "" && w.ours {
 			h["Etag"] = []string{markTag(tag, w.opts.Mark)}
 		}
-	case status == http.StatusPartialContent && k != untouched && w.r.Header.Get("Range") != "":
+	case status == http.StatusPartialContent && (k != untouched || hasParts(h)) && w.r.Header.Get("Range") != "":
 		w.part = true
 		return
 	case k == untouched, status == http.StatusPartialContent, status == http.StatusNoContent, h.Get("Content-Range") != "":
@@ -113,6 +113,12 @@ func (w *Response) kind(h http.Header) kind {
 		return untouched
 	}
 	return k
+}
+
+// hasParts reports whether the body has several ranges, each with a type of its own, which
+// may be that of a text.
+func hasParts(h http.Header) bool {
+	return hasFold([]byte(h.Get("Content-Type")), "multipart/byteranges") == yes
 }
 
 // change sets up the steps that the body goes through.
@@ -212,8 +218,8 @@ func (w *Response) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Part reports whether the response is a part of a text, which cannot be changed. Then
-// nothing was written: the request must be answered again without its Range.
+// Part reports whether the response is a part of a text, or may have some, which cannot be
+// changed. Then nothing was written: the request must be answered again without its Range.
 func (w *Response) Part() bool { return w.part }
 
 // Again returns a writer for another answer to the same request.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func decode(t testing.TB, body []byte, name string) string {
 func respond(r *http.Request, h http.Header, status int, body []byte, cut func(int) int, tell func(string)) (*httptest.ResponseRecorder, error) {
 	names := testNames()
 	recorder := httptest.NewRecorder()
-	in, err := NewRequest(r, names, "0", false)
+	in, err := NewRequest(r, names, "0", netip.Addr{}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -221,18 +222,21 @@ func TestEntityTags(t *testing.T) {
 	}
 }
 
-// TestParts: nothing of a part of a text is written.
+// TestParts: nothing of a part of a text is written, nor of several parts, which may be of
+// one.
 func TestParts(t *testing.T) {
-	recorder := httptest.NewRecorder()
-	in, err := NewRequest(request("Range", "bytes=0-1"), testNames(), "0", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := NewResponse(recorder, in, Options{Names: testNames(), Tell: ignore})
-	w.Header()["Content-Type"] = []string{"text/css"}
-	w.WriteHeader(http.StatusPartialContent)
-	if _, err := w.Write([]byte("a")); err == nil || w.FlushError() == nil || !w.Part() || recorder.Flushed || recorder.Body.Len() > 0 {
-		t.Errorf("%v, %+v", err, recorder)
+	for kind, held := range map[string]bool{"text/css": true, "Multipart/Byteranges; boundary=x": true, "video/mp4": false} {
+		recorder := httptest.NewRecorder()
+		in, err := NewRequest(request("Range", "bytes=0-1"), testNames(), "0", netip.Addr{}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := NewResponse(recorder, in, Options{Names: testNames(), Tell: ignore})
+		w.Header()["Content-Type"] = []string{kind}
+		w.WriteHeader(http.StatusPartialContent)
+		if _, err := w.Write([]byte("a")); (err != nil) != held || (w.FlushError() != nil) != held || w.Part() != held || recorder.Flushed == held || (recorder.Body.Len() == 0) != held {
+			t.Errorf("%s: %v, %+v", kind, err, recorder)
+		}
 	}
 }
 
@@ -241,7 +245,7 @@ func TestRangeIsForGet(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 		r := request("Range", "bytes=0-1")
 		r.Method = method
-		if _, err := NewRequest(r, testNames(), "0", true); err != nil {
+		if _, err := NewRequest(r, testNames(), "0", netip.Addr{}, true); err != nil {
 			t.Fatal(err)
 		}
 		if asks := r.Header.Get("Range") != ""; asks != (method == http.MethodGet) {
@@ -254,7 +258,7 @@ func TestRangeIsForGet(t *testing.T) {
 func TestCompressedResponsesAreLimited(t *testing.T) {
 	var open []*Request
 	ask := func() string {
-		in, err := NewRequest(request("Accept-Encoding", "gzip, br"), testNames(), "0", true)
+		in, err := NewRequest(request("Accept-Encoding", "gzip, br"), testNames(), "0", netip.Addr{}, true)
 		if err != nil {
 			t.Fatal(err)
 		}

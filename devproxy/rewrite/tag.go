@@ -112,7 +112,7 @@ func tagName(name []byte) string {
 	if name[0] == '/' {
 		return ""
 	}
-	for _, known := range [...]string{"base", "script", "link", "meta", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes"} {
+	for _, known := range [...]string{"base", "script", "link", "meta", "style", "title", "textarea", "iframe", "xmp", "noembed", "noframes", "svg", "math"} {
 		if len(name) == len(known) && hasFold(name, known) == yes {
 			return known
 		}
@@ -121,7 +121,13 @@ func tagName(name []byte) string {
 }
 
 // isRaw reports whether the content of an element has no tags.
-func isRaw(name string) bool { return name != "" && name != "base" && name != "link" && name != "meta" }
+func isRaw(name string) bool {
+	switch name {
+	case "", "base", "link", "meta", "svg", "math":
+		return false
+	}
+	return true
+}
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' }
 
@@ -159,6 +165,13 @@ func (t *attributes) get(name string) string {
 func (t *attributes) has(name string) bool {
 	_, ok := t.find(name)
 	return ok
+}
+
+// closed reports whether the tag ends with a slash. It is an element without content then,
+// in SVG and MathML.
+func (t *attributes) closed() bool {
+	slash := len(t.tag) - len("/>")
+	return t.tag[slash] == '/' && (len(t.all) == 0 || t.all[len(t.all)-1].end <= slash)
 }
 
 // raw returns the value of an attribute as it is written.

@@ -190,5 +190,5 @@ func (n *names) inwardTexts() *rewrite.Names {
 // Inward makes the URLs in a request's body local, and its entity tags the project's,
 // if r is what Admit returned. A body that no page of the share sends stays as it is.
 func (s *Share) Inward(r *http.Request, v Visitor) (*rewrite.Request, error) {
-	return rewrite.NewRequest(r, s.seenBy(v).names.inwardTexts(), s.Mark(v), s.RewritesBodies())
+	return rewrite.NewRequest(r, s.seenBy(v).names.inwardTexts(), s.Mark(v), v.Addr.Addr(), s.RewritesBodies())
 }

@@ -202,7 +202,8 @@ func (a *Agent) useLocked(s *tunnel.Session) {
 	a.changed = make(chan struct{})
 }
 
-// Conn is a visitor's connection, which carries one exchange. It is the
+// Conn is a visitor's connection, which carries one exchange, or what its Visitor's
+// Scheme says: the bytes of a shared port, or datagrams. It is the
 // stream itself, so that its directions end separately (CloseWrite).
 type Conn struct {
 	*tunnel.Stream
@@ -233,10 +234,6 @@ func (a *Agent) serve(ctx context.Context, s *tunnel.Session) {
 		visitor, err := tunnel.ParseVisitor(stream.Head())
 		if err != nil {
 			a.log.Warn("a visitor was refused", "error", err)
-			stream.Reset()
-			continue
-		}
-		if visitor.Scheme == tunnel.TCP || visitor.Scheme == tunnel.UDP { // no claim has ports
 			stream.Reset()
 			continue
 		}
@@ -272,6 +269,14 @@ func checkGrant(grant tunnel.Grant, claim tunnel.Claim) error {
 	}
 	if grant.Callback != "" && (claim.Callback == nil || grant.Callback != tunnel.CallbackName(claim.Callback.Key, grant.Domain)) {
 		return fmt.Errorf("it grants the callback host %.80q, which is another one", grant.Callback)
+	}
+	if n := len(grant.Ports); n > 0 && n != len(claim.Ports) {
+		return fmt.Errorf("it grants %d ports for %d tcp and udp blocks", n, len(claim.Ports))
+	}
+	for _, port := range grant.Ports {
+		if port < 0 || port > 65535 {
+			return fmt.Errorf("it grants the port %d, which does not exist", port)
+		}
 	}
 	for _, host := range grant.Hosts {
 		if !isName(host) {

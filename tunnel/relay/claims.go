@@ -37,6 +37,11 @@ func (c *claimed) names() []string {
 	return names
 }
 
+// inZone reports whether a host is in the zone, so that the zone needs a certificate.
+func (c *claimed) inZone() bool {
+	return slices.ContainsFunc(c.hosts, func(host string) bool { return isIn(host, c.zone) })
+}
+
 // expired reports whether the share's time has ended.
 func (c *claimed) expired(now time.Time) bool { return !c.until.IsZero() && !now.Before(c.until) }
 
@@ -71,19 +76,22 @@ func (a *agents) grant(ctx context.Context, pub ed25519.PublicKey, from *network
 	if err := a.spendAllowance(ctx, key, from, granted); err != nil {
 		return nil, nil, err
 	}
-	if err := a.checkDomain(ctx, pub, from, granted.domain); err != nil {
+	if err := a.proveDomain(ctx, pub, from, granted.domain); err != nil {
 		return nil, nil, err
 	}
 	claim := NameClaim{Owner: key, Names: granted.names(), Until: c.Until, From: from.prefix, Quota: r.opts.Limits.Names}
 	if err := r.opts.Registry.Claim(ctx, claim); err != nil {
 		return nil, nil, err
 	}
-	if cover := r.opts.CoverZone; cover != nil && slices.ContainsFunc(hosts, func(host string) bool { return isIn(host, zone) }) {
+	if cover := r.opts.CoverZone; cover != nil && granted.inZone() {
 		if err := cover(zone, key.String(), from.prefix); err != nil { // the key has claimed it
 			return nil, nil, err
 		}
 	}
 	if granted.callback, err = a.grantCallback(ctx, pub, from, c); err != nil {
+		return nil, nil, err
+	}
+	if err := a.coverDomain(key, from, granted.domain); err != nil {
 		return nil, nil, err
 	}
 	grant := &tunnel.Grant{Domain: r.opts.Domain, Port: uint16(r.port.Load()), Zone: zone, Hosts: hosts, Callback: granted.callback.host()}

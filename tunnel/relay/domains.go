@@ -3,7 +3,9 @@ package relay
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
+	"net/http"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -33,9 +35,47 @@ type DomainProver interface {
 	ProveAgain(ctx context.Context, domain, own string) error
 }
 
-// checkDomain refuses a domain of a user, unless it is proven to belong to the key and
-// there is a certificate for it. It costs nothing without a domain.
-func (a *agents) checkDomain(ctx context.Context, pub ed25519.PublicKey, from *network, domain string) error {
+// Challenges are the answers to a certificate authority that asks whether a domain leads
+// to this relay: see acme.Challenges. Each is there only while an order needs it.
+type Challenges interface {
+	// Certificate returns the one for a handshake with acmeProtocol; nil for none.
+	Certificate(name string) *tls.Certificate
+	// Text returns what to answer at a path of a name.
+	Text(name, path string) (text string, ok bool)
+}
+
+// acmeProtocol is the protocol of handshakes that prove a name, in which nothing is sent
+// afterwards (RFC 8737).
+const acmeProtocol = "acme-tls/1"
+
+// challengeConfig returns the configuration of a handshake that proves a name; nil for
+// every other handshake.
+func (r *Relay) challengeConfig(hello *tls.ClientHelloInfo) *tls.Config {
+	if r.opts.Challenges == nil || len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != acmeProtocol {
+		return nil
+	}
+	cert := r.opts.Challenges.Certificate(lowerASCII(hello.ServerName))
+	if cert == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{acmeProtocol}, Certificates: []tls.Certificate{*cert},
+		SessionTicketsDisabled: true, // the next handshake is another question
+	}
+}
+
+// challengeText returns what proves a name to an authority that asks for it with req. The
+// path must be the authority's, byte for byte.
+func (r *Relay) challengeText(req *http.Request, name string) (text string, ok bool) {
+	if r.opts.Challenges == nil || req.Method != http.MethodGet || req.ContentLength != 0 {
+		return "", false
+	}
+	return r.opts.Challenges.Text(name, req.RequestURI)
+}
+
+// proveDomain refuses a domain of a user, unless it is proven to belong to the key. It
+// costs nothing without a domain.
+func (a *agents) proveDomain(ctx context.Context, pub ed25519.PublicKey, from *network, domain string) error {
 	if domain == "" {
 		return nil
 	}
@@ -46,12 +86,18 @@ func (a *agents) checkDomain(ctx context.Context, pub ed25519.PublicKey, from *n
 	case !r.opts.Domains.IsProven(domain, own) && !from.domains.Allow():
 		return &tunnel.Refusal{Code: tunnel.CodeBusy, Message: "your network claims domains faster than this relay checks them; try again in a minute"}
 	}
-	if err := r.opts.Domains.Prove(ctx, domain, own); err != nil {
-		return err
-	}
+	return r.opts.Domains.Prove(ctx, domain, own)
+}
+
+// coverDomain refuses a domain of a user, which the key has claimed, until there is a
+// certificate for it.
+func (a *agents) coverDomain(key Key, from *network, domain string) error {
+	r := a.relay
 	switch {
+	case domain == "":
+		return nil
 	case r.opts.CoverDomain != nil:
-		return r.opts.CoverDomain(domain, keyOf(pub).String(), from.prefix)
+		return r.opts.CoverDomain(domain, key.String(), from.prefix)
 	case r.opts.Covers != nil && !r.opts.Covers(domain):
 		return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for " + domain + ": ask the operator to add one with --cert"}
 	}
@@ -88,9 +134,13 @@ func (r *Relay) proveDomainsOnce() {
 		}
 		group.Go(func() error {
 			err := r.opts.Domains.ProveAgain(r.life, c.domain, tunnel.OwnName(s.session.Key(), r.opts.Domain))
-			if refused, ok := errors.AsType[*tunnel.Refusal](err); ok && refused.Code == tunnel.CodeUnproven {
-				r.shares.dropDomain(s, c)
+			refused, ok := errors.AsType[*tunnel.Refusal](err)
+			switch {
+			case err == nil && r.opts.CoverDomain != nil:
+				_ = r.opts.CoverDomain(c.domain, s.key.String(), s.from.prefix) // it is used, so it is renewed
+			case ok && refused.Code == tunnel.CodeUnproven && r.shares.dropDomain(s, c):
 				r.log.Info("domain taken from a share", "key", s.key, "from", s.from.prefix, "name", c.domain, "error", err)
+				s.session.Drain() // the agent claims it again, and is told why not
 			}
 			return nil
 		})

@@ -51,6 +51,9 @@ func (f *front) tlsConfig() *tls.Config {
 		GetCertificate: f.relay.opts.Certificate,
 		// Called in every handshake; GetCertificate is not when a session is resumed.
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			if config := f.relay.challengeConfig(hello); config != nil {
+				return config, nil
+			}
 			cert, err := f.relay.opts.Certificate(hello)
 			if err != nil {
 				return nil, err
@@ -123,8 +126,13 @@ func (f *front) greet(c *conn) {
 		return
 	}
 	protocol := secure.ConnectionState().NegotiatedProtocol
-	if protocol == tunnel.ALPN {
+	switch protocol {
+	case tunnel.ALPN:
 		f.relay.agents.greet(c, secure)
+		return
+	case acmeProtocol:
+		f.relay.metrics.handshakes.WithLabelValues("challenge").Inc()
+		secure.Close() // the handshake was all
 		return
 	}
 	f.relay.metrics.handshakes.WithLabelValues("visitor").Inc()
@@ -187,6 +195,11 @@ func (r *Relay) redirect(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	at, ok := readAuthority(req.Host, "http")
+	if text, asked := r.challengeText(req, at.name); ok && asked {
+		w.Header().Set("Connection", "close")
+		_, _ = io.WriteString(w, text) // fails only when the authority has disconnected
+		return
+	}
 	if !ok || !r.isOwn(at.name) && !r.shares.has(at.name) {
 		_ = pageOf(errOtherHost).Write(w, req)
 		return

@@ -37,7 +37,7 @@ const (
 	acceptPause = 50 * time.Millisecond
 	// sweepEvery is how often the shares of lost sessions are forgotten.
 	sweepEvery = 10 * time.Second
-	// renewEvery is how often the registry records that names are in use.
+	// renewEvery is how often it is recorded that names and zones are in use.
 	renewEvery = 12 * time.Hour
 	// drainPoll is how often Shutdown and Retire count what is left.
 	drainPoll = 50 * time.Millisecond
@@ -77,6 +77,9 @@ type Options struct {
 	// it from network. Until there is one it returns the refusal of the claim. Nil is for a
 	// relay whose certificates do not change with claims: Covers decides.
 	CoverDomain func(domain, key string, network netip.Prefix) error
+	// Challenges prove domains that are being ordered to a certificate authority, which asks
+	// on Serve's and ServeRedirect's listeners; nil proves none.
+	Challenges Challenges
 	// Ready reports whether Serve has been called, for /healthz; nil means that it has.
 	Ready func() bool
 	// Collectors are metrics of other parts of the program.
@@ -292,6 +295,9 @@ func (r *Relay) maintain() {
 func (r *Relay) renewNames() {
 	for _, s := range r.shares.all() {
 		claim := r.shares.claimOf(s)
+		if cover := r.opts.CoverZone; cover != nil && claim.inZone() {
+			_ = cover(claim.zone, s.key.String(), s.from.prefix) // it is used, so it is renewed
+		}
 		err := r.opts.Registry.Renew(r.life, s.key, append(claim.names(), portEntries(claim.ports)...))
 		if c := claim.callback; c != nil {
 			err = errors.Join(err, r.opts.Registry.Renew(r.life, c.key, []string{c.entry}))

@@ -177,17 +177,19 @@ func (t *shareTable) has(name string) bool {
 	return t.byName[name] != nil
 }
 
-// dropDomain takes the domain of its user from s, unless s has another claim meanwhile.
-func (t *shareTable) dropDomain(s *share, c *claimed) {
+// dropDomain takes the domain of its user from s. It reports false when s has another
+// claim meanwhile.
+func (t *shareTable) dropDomain(s *share, c *claimed) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s.claimed != c || c.domain == "" || t.byKey[s.key] != s {
-		return
+		return false
 	}
 	rest := *c
 	rest.domain, rest.hosts = "", c.hosts[1:]
 	rest.callback = nil // which led to the domain
 	t.putLocked(s, &rest)
+	return true
 }
 
 // forKey returns the share of a key; nil for none.

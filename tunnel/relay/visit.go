@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -58,7 +59,12 @@ func (r *Relay) visit(w http.ResponseWriter, req *http.Request) {
 	if r.leaving() {
 		w.Header().Set("Connection", "close") // HTTP/2: GOAWAY (net/http)
 	}
-	if err := v.check(); err != nil {
+	err := v.check()
+	if text, asked := r.challengeText(req, v.at.name); asked {
+		v.prove(text)
+		return
+	}
+	if err != nil {
 		v.answer(err)
 		return
 	}
@@ -135,6 +141,17 @@ func (v *visit) serveDomain() {
 	}
 	v.answer(&pageError{"nothing is shared here", page.Page{Status: http.StatusNotFound, Title: "Nothing is shared here.",
 		Lead: "This server carries links of `devproxy share`. Each has its own name below " + v.relay.opts.Domain + "."}})
+}
+
+// prove answers an authority that was sent on from plain HTTP, as some proxies do. It
+// does not mind a certificate for another name.
+func (v *visit) prove(text string) {
+	v.status = http.StatusOK
+	_ = v.withWriteDeadline(func() error {
+		n, err := io.WriteString(v.w, text)
+		v.out += int64(n)
+		return err
+	}) // fails only when the authority has disconnected
 }
 
 // answer sends the page of err.

@@ -3,7 +3,5 @@ host "a.localhost" {
 }
 share {
   sealed       = true # ERROR: "sealed" is not built yet
-  tcp          = [tcp.postgres] # ERROR: "tcp" is not built yet
-  udp          = [udp.dns] # ERROR: "udp" is not built yet
   relay        = "ngrok" # ERROR: relay "ngrok" is not built yet
 }

@@ -40,7 +40,6 @@ tcp "open" {
 tcp "words" {
   listen   = true # ERROR: listen must be a port or an address
   upstream = 5432
-  allow    = ["10.0.0.0/8"] # ERROR: "allow" is not built yet
   port     = 5432 # ERROR: unknown attribute "port" in tcp "words"
 }
 udp "dns" { upstream = "unix:dns.sock" } # ERROR: a unix socket can't be the upstream of udp "dns"

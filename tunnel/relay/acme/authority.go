@@ -52,21 +52,31 @@ func newRun(m *Manager) *run {
 		OCSP:               certmagic.OCSPConfig{DisableStapling: true},
 		Storage:            m.storage, OnEvent: r.event, Logger: newLogger(m.opts.Log),
 	}
-	r.config = certmagic.New(r.cache, template)
+	r.config, r.users = certmagic.New(r.cache, template), certmagic.New(r.cache, template)
 	authority := certmagic.NewACMEIssuer(r.config, certmagic.ACMEIssuer{
 		CA: m.opts.Authority, TestCA: m.opts.Rehearsal, Email: m.opts.Email, Agreed: true, TrustedRoots: m.opts.Roots,
 		DNS01Solver: solver{m.opts.Texts}, DisableHTTPChallenge: true, DisableTLSALPNChallenge: true,
 		Logger: newLogger(m.opts.Log),
 	})
 	r.config.Issuers = []certmagic.Issuer{issuer{authority}}
+	r.issuer = newDomainIssuer(r, issuer{authority})
+	r.users.Issuers = []certmagic.Issuer{r.issuer}
 	return r
 }
 
 func (r *run) cacheOptions(every time.Duration) certmagic.CacheOptions {
 	return certmagic.CacheOptions{
-		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return r.config, nil },
+		GetConfigForCert:   func(cert certmagic.Certificate) (*certmagic.Config, error) { return r.configOf(cert.Names[0]), nil },
 		RenewCheckInterval: every, Logger: zap.NewNop(),
 	}
+}
+
+// configOf returns the configuration for a certificate.
+func (r *run) configOf(subject string) *certmagic.Config {
+	if r.kindOf(subject) == domainKind.label {
+		return r.users
+	}
+	return r.config
 }
 
 // issuer is an authority without certmagic's search for an email address: that asks
@@ -99,7 +109,7 @@ func (r *run) event(ctx context.Context, name string, data map[string]any) error
 	}
 	switch name {
 	case "cert_obtained":
-		r.orders.WithLabelValues(r.kind(subject), "renewed").Inc()
+		r.orders.WithLabelValues(r.kindOf(subject), "renewed").Inc()
 		r.opts.Log.Info("certificate renewed", "name", subject, "authority", r.opts.Authority)
 		select {
 		case r.renewed <- subject:
@@ -110,8 +120,8 @@ func (r *run) event(ctx context.Context, name string, data map[string]any) error
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
-		failure := explain(err, r.opts)
-		r.orders.WithLabelValues(r.kind(subject), failure.outcome()).Inc()
+		failure := r.explain(err, subject)
+		r.orders.WithLabelValues(r.kindOf(subject), failure.outcome()).Inc()
 		remaining, _ := data["remaining"].(time.Duration)
 		r.opts.Log.Error("certificate not renewed", "name", subject, "error", failure.Error(), "fix", failure.Fix(), "expires_in", remaining.Round(time.Second).String())
 	}

@@ -19,6 +19,7 @@ type Failure struct {
 	refused   bool // the authority has answered
 	limited   bool // its limit is reached
 	final     bool // another attempt does not help
+	users     bool // the fix is one for the owner of the domain, not for the relay's operator
 	pauses    []time.Duration
 }
 
@@ -84,12 +85,7 @@ func explain(err error, o Options) *Failure {
 
 // explainProblem explains what the authority has said.
 func (f *Failure) explainProblem(problem acme.Problem, o Options) {
-	said := problem.Detail
-	for _, sub := range problem.Subproblems {
-		if sub.Detail != "" {
-			said = sub.Detail
-		}
-	}
+	said := detail(problem)
 	f.text = "the authority refuses: " + said
 	switch problem.Type {
 	case acme.ProblemTypeRateLimited:
@@ -116,6 +112,17 @@ func (f *Failure) explainProblem(problem acme.Problem, o Options) {
 			f.fix, f.pauses = "wait; the relay tries again", unreachable
 		}
 	}
+}
+
+// detail returns the authority's own words, the most exact ones.
+func detail(problem acme.Problem) string {
+	said := problem.Detail
+	for _, sub := range problem.Subproblems {
+		if sub.Detail != "" {
+			said = sub.Detail
+		}
+	}
+	return said
 }
 
 // shortest returns the error of the connection in the error of a request.

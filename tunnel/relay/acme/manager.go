@@ -1,7 +1,8 @@
 // Package acme gets a relay's certificates from an authority (RFC 8555), renews them
-// and keeps them in memory: one for the relay's domain, one for its wildcard, and one
-// for the zone of each key whose hosts share cookies. It proves the domain by DNS-01
-// challenges, which the relay's own DNS server answers.
+// and keeps them in memory: one for the relay's domain, one for its wildcard, one for the
+// zone of each key whose hosts share cookies, and one for each domain of a user's own. It
+// proves the relay's names by DNS-01 challenges, which the relay's own DNS server answers,
+// and users' domains by TLS-ALPN-01 and HTTP-01, which the relay's own ports answer.
 package acme
 
 import (
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +63,15 @@ type Options struct {
 	Texts Texts
 	// Log gets what happens to certificates.
 	Log *slog.Logger
+	// Prove returns nil if a domain of a user's own belongs to a key, or the refusal that
+	// says why not. It asks the DNS again. Nil is for a relay that takes no such domains.
+	Prove func(ctx context.Context, domain, key string) error
+	// PlainHTTP reports that the relay answers plain HTTP, on port 80 of its addresses.
+	PlainHTTP bool
+	// Addresses are the relay's public ones, and Issuer is the authority's name in CAA
+	// records, both for explanations; they may be empty.
+	Addresses []netip.Addr
+	Issuer    string
 	// NoZones is why zones get no certificate, as the end of a sentence; empty if they
 	// do.
 	NoZones string
@@ -71,16 +82,20 @@ type Manager struct {
 	opts    Options
 	subject []string // of the relay's own certificates
 	storage *certmagic.FileStorage
-	zones   *zones
+	zones   *names
+	domains *names
 	orders  *prometheus.CounterVec // by kind and outcome
+
+	// challenges are those of users' domains.
+	challenges *Challenges
 
 	first    chan error // has the result of First, once
 	finished sync.Once
-	queue    chan string // zones to order
 
 	mu     sync.RWMutex
 	pairs  map[string]*tls.Certificate // by subject
 	failed error                       // of the last order of the relay's own certificates
+	ended  bool                        // Run has returned: another process may have the folder now
 }
 
 // New makes a manager, with the certificates that are in its folder. It orders none
@@ -92,13 +107,17 @@ func New(o Options) (*Manager, error) {
 		orders: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "devproxy_relay_certificate_orders_total", Help: "Orders of certificates, by what they are for and outcome.",
 		}, []string{"kind", "outcome"}),
-		first: make(chan error, 1), queue: make(chan string, maxQueue), pairs: map[string]*tls.Certificate{},
+		challenges: newChallenges(),
+		first:      make(chan error, 1), pairs: map[string]*tls.Certificate{},
 	}
 	if err := m.makeFolder(); err != nil {
 		return nil, err
 	}
 	var err error
-	if m.zones, err = openZones(m.storage, o.Domain); err != nil {
+	if m.zones, err = openNames(m.storage, zoneKind); err != nil {
+		return nil, err
+	}
+	if m.domains, err = openNames(m.storage, domainKind); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -107,6 +126,10 @@ func New(o Options) (*Manager, error) {
 // First returns a channel with the outcome of the first Run: nil when the relay's own
 // certificates are in memory, or the error for which they never will be.
 func (m *Manager) First() <-chan error { return m.first }
+
+// Challenges returns the answers that prove users' domains. They must be served on the
+// relay's ports 443 and 80.
+func (m *Manager) Challenges() *Challenges { return m.challenges }
 
 // LastError returns why the latest order of the relay's own certificates has failed;
 // nil if none has since one succeeded.
@@ -121,29 +144,52 @@ func (m *Manager) LastError() error {
 func (m *Manager) Run(ctx context.Context) {
 	run := newRun(m)
 	defer run.close()
+	m.setEnded(false)
+	defer m.setEnded(true)
 	run.group.Go(func() {
 		err := run.own(ctx)
 		if ctx.Err() == nil {
 			m.finished.Do(func() { m.first <- err })
 		}
 	})
-	run.group.Go(func() { run.orderZones(ctx) })
+	for _, n := range []*names{m.zones, m.domains} {
+		for range n.atOnce {
+			run.group.Go(func() { run.orderNames(ctx, n) })
+		}
+	}
 	run.maintain(ctx)
 	run.group.Wait()
+}
+
+func (m *Manager) setEnded(ended bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended = ended
+}
+
+func (m *Manager) hasEnded() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.ended
 }
 
 // run is one Run.
 type run struct {
 	*Manager
 	cache   *certmagic.Cache
-	config  *certmagic.Config
-	renewed chan string   // subjects with a newer certificate in the storage
-	loaded  chan struct{} // a certificate was loaded, which may need checks more often
+	config  *certmagic.Config // of the relay's own names and zones
+	users   *certmagic.Config // of users' domains
+	issuer  *domainIssuer     // of users
+	renewed chan string       // subjects with a newer certificate in the storage
+	loaded  chan struct{}     // a certificate was loaded, which may need checks more often
 	group   sync.WaitGroup
 }
 
 // close ends the cache. Renewals in progress have ended with the context of Run.
-func (r *run) close() { r.cache.Stop() }
+func (r *run) close() {
+	r.cache.Stop()
+	r.issuer.close()
+}
 
 // own gets the relay's own certificates. An error is final.
 func (r *run) own(ctx context.Context) error {
@@ -153,7 +199,14 @@ func (r *run) own(ctx context.Context) error {
 		}
 	}
 	for _, zone := range r.zones.used(time.Now()) {
-		r.load(ctx, "*."+zone) // renewed like others
+		if strings.HasSuffix(zone, "."+r.opts.Domain) {
+			r.load(ctx, r.zones.subject(zone)) // renewed like others
+		}
+	}
+	for _, domain := range r.domains.used(time.Now()) {
+		if r.opts.Prove != nil {
+			r.load(ctx, domain)
+		}
 	}
 	return nil
 }
@@ -173,7 +226,7 @@ func (r *run) secure(ctx context.Context, subject string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		failure := explain(err, r.opts)
+		failure := r.explain(err, subject)
 		r.mu.Lock()
 		r.failed = failure
 		r.mu.Unlock()
@@ -198,17 +251,18 @@ func (r *run) obtain(ctx context.Context, subject string, refusals int) error {
 	defer cancel()
 	ctx = context.WithValue(ctx, certmagic.AttemptsCtxKey, &refusals)
 	began := time.Now()
-	order := r.config.ObtainCertSync
+	config := r.configOf(subject)
+	order := config.ObtainCertSync
 	if r.stored(ctx, subject) { // and has expired
-		order = func(ctx context.Context, subject string) error { return r.config.RenewCertSync(ctx, subject, true) }
+		order = func(ctx context.Context, subject string) error { return config.RenewCertSync(ctx, subject, true) }
 	}
 	err := order(ctx, subject)
 	switch {
 	case err == nil:
-		r.orders.WithLabelValues(r.kind(subject), "issued").Inc()
+		r.orders.WithLabelValues(r.kindOf(subject), "issued").Inc()
 		r.opts.Log.Info("certificate issued", "name", subject, "authority", r.opts.Authority, "ms", time.Since(began).Milliseconds())
 	case ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded):
-		r.orders.WithLabelValues(r.kind(subject), explain(err, r.opts).outcome()).Inc()
+		r.orders.WithLabelValues(r.kindOf(subject), r.explain(err, subject).outcome()).Inc()
 	}
 	return err
 }
@@ -222,7 +276,8 @@ func (r *run) stored(ctx context.Context, subject string) bool {
 // load reads a certificate from the storage into memory. It reports whether there is
 // none, or one that should be renewed.
 func (r *run) load(ctx context.Context, subject string) (due bool) {
-	cert, err := r.config.CacheManagedCertificate(ctx, subject)
+	config := r.configOf(subject)
+	cert, err := config.CacheManagedCertificate(ctx, subject)
 	if err != nil {
 		if r.stored(ctx, subject) && ctx.Err() == nil {
 			r.opts.Log.Error("certificate not read", "name", subject, "error", err)
@@ -239,7 +294,7 @@ func (r *run) load(ctx context.Context, subject string) (due bool) {
 	case r.loaded <- struct{}{}:
 	default: // maintain has not seen the one before yet
 	}
-	return cert.NeedsRenewal(r.config)
+	return cert.NeedsRenewal(config)
 }
 
 // maintain renews certificates until ctx ends.
@@ -257,7 +312,8 @@ func (r *run) maintain(ctx context.Context) {
 		case now := <-timer.C:
 			every := r.interval()
 			r.cache.SetOptions(r.cacheOptions(every))
-			r.forgetZones(ctx, now)
+			r.forgetNames(ctx, r.zones, now)
+			r.forgetNames(ctx, r.domains, now)
 			if err := r.cache.RenewManagedCertificates(ctx); err != nil {
 				r.opts.Log.Error("certificates not renewed", "error", err)
 			}
@@ -305,15 +361,24 @@ func (m *Manager) Covers(name string) bool {
 	return pair != nil && now.After(pair.Leaf.NotBefore) && now.Before(pair.Leaf.NotAfter)
 }
 
-// InUse returns the relay's own certificates by their subjects, and of those of the
-// zones, whose names are secrets, the one that expires first, as "zones".
+// issued reports whether there is a certificate with a subject that is valid now.
+func (m *Manager) issued(subject string) bool {
+	return m.Covers(strings.Replace(subject, "*", "x", 1))
+}
+
+// InUse returns the relay's own certificates by their subjects. Of those of the zones,
+// whose names are secrets, and of users' domains it returns the one that expires first, as
+// "zones" and "domains".
 func (m *Manager) InUse() map[string]*x509.Certificate {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	leaves := map[string]*x509.Certificate{}
 	for subject, pair := range m.pairs {
-		if !slices.Contains(m.subject, subject) {
-			subject = "zones"
+		switch m.kindOf(subject) {
+		case zoneKind.label:
+			subject = zoneKind.noun
+		case domainKind.label:
+			subject = domainKind.noun
 		}
 		if other := leaves[subject]; other == nil || pair.Leaf.NotAfter.Before(other.NotAfter) {
 			leaves[subject] = pair.Leaf
@@ -337,30 +402,52 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // Describe implements prometheus.Collector.
 func (m *Manager) Describe(to chan<- *prometheus.Desc) {
 	m.orders.Describe(to)
-	to <- zonesDesc
-	to <- budgetDesc
 	to <- authorityDesc
+	for _, k := range []kind{zoneKind, domainKind} {
+		to <- k.countDesc()
+		to <- k.budgetDesc()
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (m *Manager) Collect(to chan<- prometheus.Metric) {
 	m.orders.Collect(to)
+	to <- prometheus.MustNewConstMetric(authorityDesc, prometheus.GaugeValue, 1, strings.ToValidUTF8(m.opts.Authority, "�"))
+	count := map[string]int{}
 	m.mu.RLock()
-	count := 0
 	for subject := range m.pairs {
-		if !slices.Contains(m.subject, subject) {
-			count++
-		}
+		count[m.kindOf(subject)]++
 	}
 	m.mu.RUnlock()
-	to <- prometheus.MustNewConstMetric(zonesDesc, prometheus.GaugeValue, float64(count))
-	to <- prometheus.MustNewConstMetric(authorityDesc, prometheus.GaugeValue, 1, strings.ToValidUTF8(m.opts.Authority, "�"))
-	to <- prometheus.MustNewConstMetric(budgetDesc, prometheus.GaugeValue, float64(m.zones.left(time.Now())))
+	for _, n := range []*names{m.zones, m.domains} {
+		to <- prometheus.MustNewConstMetric(n.countDesc(), prometheus.GaugeValue, float64(count[n.label]))
+		to <- prometheus.MustNewConstMetric(n.budgetDesc(), prometheus.GaugeValue, float64(n.left(time.Now())))
+	}
 }
 
-var (
-	zonesDesc     = prometheus.NewDesc("devproxy_relay_zone_certificates", "Certificates of zones in use.", nil, nil)
-	authorityDesc = prometheus.NewDesc("devproxy_relay_certificate_authority", "Always 1; the label is the authority that certificates are ordered from.", []string{"url"}, nil)
-	budgetDesc    = prometheus.NewDesc("devproxy_relay_zone_certificates_left",
-		fmt.Sprintf("New zones that may get a certificate now, of %d in seven days.", zonesPerWeek), nil, nil)
-)
+var authorityDesc = prometheus.NewDesc("devproxy_relay_certificate_authority", "Always 1; the label is the authority that certificates are ordered from.", []string{"url"}, nil)
+
+// countDesc describes how many certificates of a kind are in use.
+func (k kind) countDesc() *prometheus.Desc {
+	return prometheus.NewDesc("devproxy_relay_"+k.label+"_certificates", "Certificates of "+k.noun+" in use.", nil, nil)
+}
+
+// budgetDesc describes how many new names of a kind may get one.
+func (k kind) budgetDesc() *prometheus.Desc {
+	return prometheus.NewDesc("devproxy_relay_"+k.label+"_certificates_left",
+		fmt.Sprintf("New %s that may get a certificate now, of %d in seven days.", k.noun, k.perWeek), nil, nil)
+}
+
+// kindRelay is the kind of the relay's own certificates, in metrics.
+const kindRelay = "relay"
+
+// kindOf returns what a certificate is for.
+func (m *Manager) kindOf(subject string) string {
+	switch {
+	case slices.Contains(m.subject, subject):
+		return kindRelay
+	case strings.HasPrefix(subject, "*."):
+		return zoneKind.label
+	}
+	return domainKind.label
+}

@@ -38,11 +38,18 @@ type setup struct {
 
 func newSetup(t *testing.T, o pebble.Options) *setup {
 	t.Helper()
+	return newSetupWithDNS(t, o, func(relay string) string { return relay })
+}
+
+// newSetupWithDNS makes a setup whose authority asks the server that resolver returns, for
+// the address of the relay's own.
+func newSetupWithDNS(t *testing.T, o pebble.Options, resolver func(relay string) string) *setup {
+	t.Helper()
 	z, err := zone.New(zone.Options{Domain: "t.example.com", Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.DNS = serveZone(t, z)
+	o.DNS = resolver(serveZone(t, z))
 	s := &setup{t: t, authority: pebble.New(t, o), zone: z, log: &logBuffer{}}
 	s.opts = Options{
 		Domain: "t.example.com", Authority: s.authority.URL, Roots: s.authority.Roots, Folder: filepath.Join(t.TempDir(), "certificates"),
@@ -291,10 +298,10 @@ func TestZones(t *testing.T) {
 		t.Fatalf("the first claim: %v", err)
 	}
 	s.until("the zone is covered", func() bool { return s.CoverZone("abcdefgh.t.example.com", "key", network) == nil })
-	if !s.Covers("shop.abcdefgh.t.example.com") || s.zones.left(time.Now()) != zonesPerWeek-1 {
+	if !s.Covers("shop.abcdefgh.t.example.com") || s.zones.left(time.Now()) != zoneKind.perWeek-1 {
 		t.Errorf("covered %v, left %d", s.Covers("shop.abcdefgh.t.example.com"), s.zones.left(time.Now()))
 	}
-	if issued := testutil.ToFloat64(s.orders.WithLabelValues(kindZone, "issued")); issued != 1 {
+	if issued := testutil.ToFloat64(s.orders.WithLabelValues(zoneKind.label, "issued")); issued != 1 {
 		t.Errorf("%v orders, want 1", issued)
 	}
 	if err := s.first(); err != nil {
@@ -314,7 +321,7 @@ func TestZones(t *testing.T) {
 	r := newRun(s.Manager)
 	defer r.close()
 	r.load(t.Context(), "*.abcdefgh.t.example.com")
-	r.forgetZones(t.Context(), time.Now().Add(unusedZone+time.Hour))
+	r.forgetNames(t.Context(), r.zones, time.Now().Add(unused+time.Hour))
 	if s.Covers("x.abcdefgh.t.example.com") || r.stored(t.Context(), "*.abcdefgh.t.example.com") || !s.Covers("x.t.example.com") {
 		t.Error("the zone's certificate is still there")
 	}
@@ -326,7 +333,7 @@ func TestNoZones(t *testing.T) {
 	s.opts.NoZones = "because"
 	s.open()
 	err := s.CoverZone("abcdefgh.t.example.com", "key", netip.Prefix{})
-	if err == nil || !strings.Contains(err.Error(), "this relay has no certificate for *.abcdefgh.t.example.com: because") || len(s.queue) != 0 {
+	if err == nil || !strings.Contains(err.Error(), "this relay has no certificate for *.abcdefgh.t.example.com: because") || len(s.zones.queue) != 0 {
 		t.Errorf("the zone is not refused: %v", err)
 	}
 }
@@ -366,10 +373,10 @@ func TestFolder(t *testing.T) {
 	if _, err := New(Options{Domain: "t.example.com", Folder: file}); err == nil {
 		t.Error("a file is taken for a folder")
 	}
-	if err := os.WriteFile(filepath.Join(dir, zonesFile), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, zoneKind.file), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(Options{Domain: "t.example.com", Folder: dir}); err == nil || !strings.Contains(err.Error(), zonesFile) {
+	if _, err := New(Options{Domain: "t.example.com", Folder: dir}); err == nil || !strings.Contains(err.Error(), zoneKind.file) {
 		t.Errorf("a broken list of zones: %v", err)
 	}
 }

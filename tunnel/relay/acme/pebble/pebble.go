@@ -41,6 +41,9 @@ type Options struct {
 	DNS string
 	// Validity is how long its certificates are valid, to the second.
 	Validity time.Duration
+	// TLSPort and HTTPPort are where it asks for the answers to TLS-ALPN-01 and HTTP-01; 0
+	// is where nobody answers.
+	TLSPort, HTTPPort int
 	// Blocked are domains that it issues nothing for.
 	Blocked []string
 }
@@ -84,7 +87,7 @@ func (a *Authority) Start() {
 	text, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": a.address, "managementListenAddress": a.management,
 		"certificate": a.RootFile, "privateKey": filepath.Join(dir, "key.pem"),
-		"httpPort": 1, "tlsPort": 1, "domainBlocklist": a.opts.Blocked,
+		"httpPort": max(a.opts.HTTPPort, 1), "tlsPort": max(a.opts.TLSPort, 1), "domainBlocklist": a.opts.Blocked,
 		"retryAfter":   map[string]int{"authz": 1, "order": 1},
 		"keyAlgorithm": "ecdsa",
 		"profiles":     map[string]any{"default": map[string]any{"description": "tests", "validityPeriod": int(a.opts.Validity.Seconds())}},

@@ -18,13 +18,13 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-func newZones(t *testing.T) *zones {
+func newNames(t *testing.T, k kind) *names {
 	t.Helper()
-	z, err := openZones(&certmagic.FileStorage{Path: t.TempDir()}, "t.example.com")
+	n, err := openNames(&certmagic.FileStorage{Path: t.TempDir()}, k)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return z
+	return n
 }
 
 // TestBudget: a key, a network and the relay have so many new zones in a week, and a
@@ -37,12 +37,12 @@ func TestBudget(t *testing.T) {
 		key, network func(i int) int
 		want         string
 	}{
-		"a key":     {zonesPerKey, func(int) int { return 0 }, func(i int) int { return i }, "one key gets certificates for 3 new zones in seven days, and has had them"},
-		"a network": {zonesPerNetwork, func(i int) int { return i }, func(int) int { return 0 }, "one network gets certificates for 10 new zones in seven days"},
-		"the relay": {zonesPerWeek, func(i int) int { return i }, func(i int) int { return i }, "this relay gets certificates for 25 new zones in seven days"},
+		"a key":     {zoneKind.perKey, func(int) int { return 0 }, func(i int) int { return i }, "one key gets certificates for 3 new zones in seven days, and has had them"},
+		"a network": {zoneKind.perNetwork, func(i int) int { return i }, func(int) int { return 0 }, "one network gets certificates for 10 new zones in seven days"},
+		"the relay": {zoneKind.perWeek, func(i int) int { return i }, func(i int) int { return i }, "this relay gets certificates for 25 new zones in seven days"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			z := newZones(t)
+			z := newNames(t, zoneKind)
 			claim := func(i int, at time.Time) error {
 				order, err := z.claim(fmt.Sprintf("z%d.t.example.com", i), fmt.Sprint(test.key(i)), network(test.network(i)), false, at)
 				var refusal *tunnel.Refusal
@@ -67,11 +67,11 @@ func TestBudget(t *testing.T) {
 			if order, err := z.claim("z0.t.example.com", "0", network(0), true, later); order || err != nil {
 				t.Errorf("a known zone: order %v, %v", order, err)
 			}
-			again, err := openZones(z.storage, z.domain)
+			again, err := openNames(z.storage, zoneKind)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if again.left(later) != zonesPerWeek-test.most {
+			if again.left(later) != zoneKind.perWeek-test.most {
 				t.Errorf("the next process has %d left", again.left(later))
 			}
 			z = again
@@ -85,7 +85,7 @@ func TestBudget(t *testing.T) {
 // TestFailedZone: an order that has failed is repeated after a pause, and an agent is
 // told when.
 func TestFailedZone(t *testing.T) {
-	z, now := newZones(t), time.Now()
+	z, now := newNames(t, zoneKind), time.Now()
 	const zone = "abcdefgh.t.example.com"
 	claim := func(at time.Time) (bool, string) {
 		order, err := z.claim(zone, "key", netip.Prefix{}, false, at)
@@ -105,13 +105,13 @@ func TestFailedZone(t *testing.T) {
 		t.Error("it is not ordered again")
 	}
 	z.done(zone, nil, now)
-	if got := z.used(now.Add(unusedZone - time.Hour)); len(got) != 1 {
+	if got := z.used(now.Add(unused - time.Hour)); len(got) != 1 {
 		t.Errorf("in use are %v", got)
 	}
-	if got, err := z.expired(now.Add(unusedZone - time.Hour)); len(got) != 0 || err != nil {
+	if got, err := z.expired(now.Add(unused - time.Hour)); len(got) != 0 || err != nil {
 		t.Errorf("expired are %v, %v", got, err)
 	}
-	if got, err := z.expired(now.Add(unusedZone + 2*time.Minute)); len(got) != 1 || err != nil || len(z.all) != 0 {
+	if got, err := z.expired(now.Add(unused + 2*time.Minute)); len(got) != 1 || err != nil || len(z.all) != 0 {
 		t.Errorf("expired are %v, %v", got, err)
 	}
 }
@@ -181,10 +181,10 @@ func TestSite(t *testing.T) {
 func TestZonesWithNull(t *testing.T) {
 	for _, text := range []string{"null", `{"a.t.example.com":null}`} {
 		storage := &certmagic.FileStorage{Path: t.TempDir()}
-		if err := storage.Store(t.Context(), zonesFile, []byte(text)); err != nil {
+		if err := storage.Store(t.Context(), zoneKind.file, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := openZones(storage, "t.example.com"); err == nil {
+		if _, err := openNames(storage, zoneKind); err == nil {
 			t.Errorf("%s is read", text)
 		}
 	}
