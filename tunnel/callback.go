@@ -36,8 +36,9 @@ const (
 	// MaxCallbackPath is the longest path of a callback host, in bytes.
 	MaxCallbackPath = 256
 	// MinState is the shortest value of `state`, in characters, that leads to a share. A
-	// shorter one can be guessed, and the redirect reveals the share's name.
-	MinState = 16
+	// shorter one can be guessed, and the redirect reveals the share's name. The shortest of
+	// a known library is django-allauth's, with 71 random bits.
+	MinState = 12
 )
 
 // NewCallback returns a claim of the callback host of key for the agent whose key is pub.

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,19 +26,22 @@ import (
 	"github.com/devproxy/devproxy/devproxy/doctor"
 )
 
-// oauthProvider is an OAuth provider with one registered redirect URL. It insists on PKCE (RFC
+// oauthProvider is an OAuth provider with registered redirect URLs. It insists on PKCE (RFC
 // 7636), and on the same redirect_uri in both requests (RFC 6749 section 4.1.3).
 type oauthProvider struct {
 	*app
 	mu         sync.Mutex
-	registered string
-	codes      map[string]string // challenges
+	registered []string
+	codes      map[string]grantedCode
 	refused    []string
 }
 
+// grantedCode is what the request for a code's token must repeat.
+type grantedCode struct{ back, challenge string }
+
 func startProvider(t *testing.T) *oauthProvider {
 	t.Helper()
-	p := &oauthProvider{codes: map[string]string{}}
+	p := &oauthProvider{codes: map[string]grantedCode{}}
 	p.app = startApp(t, p.serve)
 	return p
 }
@@ -49,27 +53,34 @@ func (p *oauthProvider) serve(w http.ResponseWriter, r *http.Request) {
 		p.refused = append(p.refused, why)
 		http.Error(w, why, http.StatusBadRequest)
 	}
-	if back := r.FormValue("redirect_uri"); back != p.registered {
+	if r.URL.Path == "/userinfo" {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"sub":"1","user":"ann"}`)
+		return
+	}
+	back := r.FormValue("redirect_uri")
+	if !slices.Contains(p.registered, back) {
 		refuse(r.URL.Path + " with redirect_uri " + back)
 		return
 	}
 	switch r.URL.Path {
 	case "/authorize":
 		code := rand.Text()
-		p.codes[code] = r.FormValue("code_challenge")
+		p.codes[code] = grantedCode{back, r.FormValue("code_challenge")}
 		if r.FormValue("response_mode") == "form_post" {
-			html(w, fmt.Sprintf(`<form method=post action=%q><input type=hidden name=code value=%q><input type=hidden name=state value=%q></form><script>document.forms[0].submit()</script>`, p.registered, code, r.FormValue("state")))
+			html(w, fmt.Sprintf(`<form method=post action=%q><input type=hidden name=code value=%q><input type=hidden name=state value=%q></form><script>document.forms[0].submit()</script>`, back, code, r.FormValue("state")))
 			return
 		}
-		http.Redirect(w, r, p.registered+"?"+url.Values{"code": {code}, "state": {r.FormValue("state")}}.Encode(), http.StatusFound)
+		http.Redirect(w, r, back+"?"+url.Values{"code": {code}, "state": {r.FormValue("state")}}.Encode(), http.StatusFound)
 	case "/token":
 		sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
-		challenge, known := p.codes[r.FormValue("code")]
-		if delete(p.codes, r.FormValue("code")); !known || challenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
+		granted := p.codes[r.FormValue("code")]
+		if delete(p.codes, r.FormValue("code")); granted != (grantedCode{back, base64.RawURLEncoding.EncodeToString(sum[:])}) {
 			refuse("a token for code " + r.FormValue("code"))
 			return
 		}
-		_, _ = io.WriteString(w, `{"user":"ann"}`)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"access_token":"t","token_type":"bearer","user":"ann"}`)
 	}
 }
 
@@ -153,28 +164,14 @@ func TestE2EShareCallback(t *testing.T) {
 	trustChromium(t, relay.upProcess)
 	visitor := startChromium(t, relay.upProcess, "EXCLUDE *.share.localhost", "MAP *.localhost ~NOTFOUND")
 
-	variable := func(name string) string {
-		files, err := filepath.Glob(filepath.Join(runtimeOf(relay.env), "*", "*.public.env"))
-		if err != nil {
-			t.Error(err)
-		}
-		for _, file := range files {
-			text, _ := os.ReadFile(file) // it may be gone with its instance
-			for line := range strings.Lines(string(text)) {
-				if value, ok := strings.CutPrefix(line, name+"="); ok {
-					return strings.TrimSpace(value)
-				}
-			}
-		}
-		return ""
-	}
+	variable := func(name string) string { return relay.variable(t, name) }
 	accounts := startProvider(t)
 	app := startOAuthApp(t, accounts, func() string { return variable("DEVPROXY_CALLBACK_URL") })
 	proxyfile := fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nshare { callback = [\"/auth/callback\"] }\n", app.URL)
 	dir := projectDir(t, proxyfile)
 	project := relay.share(t, dir, nil)
 	callback := variable("DEVPROXY_CALLBACK_URL")
-	accounts.registered = callback // from here on it never changes
+	accounts.registered = []string{callback} // from here on it never changes
 	if host, _, _ := strings.Cut(relay.name, ":"); !strings.HasPrefix(callback, "https://callback-") || !strings.Contains(callback, "."+host) || variable("DEVPROXY_CALLBACK_ORIGIN")+"/auth/callback" != callback {
 		t.Fatalf("the callback is %q", callback)
 	}
@@ -236,26 +233,9 @@ func TestE2EShareCallback(t *testing.T) {
 	}
 
 	// The developer's own browser, with and without a share, also on a clone.
-	developer := func(project *upProcess) *http.Client {
-		jar, _ := cookiejar.New(nil) // never fails
-		transport := &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: relay.roots},
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				switch name, _, _ := net.SplitHostPort(addr); {
-				case name == "shop.localhost":
-					return new(net.Dialer).DialContext(ctx, network, project.addr.String())
-				case strings.HasSuffix(name, ".share.localhost"):
-					return relay.dial(ctx)
-				}
-				return new(net.Dialer).DialContext(ctx, network, addr)
-			},
-		}
-		t.Cleanup(transport.CloseIdleConnections)
-		return &http.Client{Transport: transport, Jar: jar, Timeout: patience}
-	}
-	loginHere := func(project *upProcess, origin string) {
+	loginHere := func(project *sharedProject, origin string) {
 		t.Helper()
-		res, err := developer(project).Get(origin + "/login")
+		res, err := relay.browser(t, project).Get(origin + "/login")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,13 +245,13 @@ func TestE2EShareCallback(t *testing.T) {
 			t.Errorf("the login ends at %s: %d %s", at, res.StatusCode, body)
 		}
 	}
-	loginHere(project.upProcess, local)
+	loginHere(project, local)
 	ask(control.OpSleep)
 	project.awaitPast("unshared")
 	if got := variable("DEVPROXY_CALLBACK_URL"); got != callback {
 		t.Errorf("without a share the callback is %q", got)
 	}
-	loginHere(project.upProcess, local)
+	loginHere(project, local)
 	project.stop()
 
 	clone := relay.share(t, projectDir(t, proxyfile), nil)
@@ -280,7 +260,7 @@ func TestE2EShareCallback(t *testing.T) {
 	}
 	login(clone.base(), "")
 	local = fmt.Sprintf("https://shop.localhost:%d", clone.addr.Port())
-	loginHere(clone.upProcess, local)
+	loginHere(clone, local)
 	if found, _ := checkShare(t, clone); !hasFinding(found, "callback", doctor.Fine, local) {
 		t.Errorf("share --check says %+v", found)
 	}
@@ -289,6 +269,45 @@ func TestE2EShareCallback(t *testing.T) {
 	if len(accounts.refused) > 0 {
 		t.Errorf("the provider refused %q", accounts.refused)
 	}
+}
+
+// variable returns a variable of the file that services read; empty if it has none.
+func (r *devRelay) variable(t *testing.T, name string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(runtimeOf(r.env), "*", "*.public.env"))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // it may be gone with its instance
+		for line := range strings.Lines(string(text)) {
+			if value, ok := strings.CutPrefix(line, name+"="); ok {
+				return strings.TrimSpace(value)
+			}
+		}
+	}
+	return ""
+}
+
+// browser is a client with cookies that follows redirects, and reaches the project's local
+// host too.
+func (r *devRelay) browser(t *testing.T, project *sharedProject) *http.Client {
+	t.Helper()
+	jar, _ := cookiejar.New(nil) // never fails
+	transport := &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: r.roots},
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			switch name, _, _ := net.SplitHostPort(addr); {
+			case name == "shop.localhost":
+				return new(net.Dialer).DialContext(ctx, network, project.addr.String())
+			case strings.HasSuffix(name, ".share.localhost"):
+				return r.dial(ctx)
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Jar: jar, Timeout: patience}
 }
 
 // hasFinding reports whether a check has a state, with text in its detail.

@@ -80,6 +80,9 @@ func TestWorktreeShare(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
 		}
+		if s.Identity() != s.Project+".localhost" {
+			t.Errorf("%s: the project is %q in a worktree", text, s.Identity())
+		}
 		if s.Relocation.Moved("shop.localhost") != "fix-ui."+"shop.localhost" && s.Relocation.Moved("a.localhost") != "a.fix-ui.localhost" {
 			t.Error(s.Relocation.Moved("a.localhost"))
 		}

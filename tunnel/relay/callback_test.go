@@ -80,7 +80,7 @@ func TestCallbackLeadsToTheShare(t *testing.T) {
 	b.expect("another-state-of-the-other-folder")
 	w.leadsTo("shop", uri+state, "https://"+a.grant.Hosts[0]+uri+state)
 	w.leadsTo("shop", uri+"another-state-of-the-other-folder", "https://"+b.grant.Hosts[0]+uri+"another-state-of-the-other-folder")
-	for _, other := range []string{"unknown-state-unknown-state", "", state[:15], state + "&state=" + state, state + "&state=x", state + "&%zz"} {
+	for _, other := range []string{"unknown-state-unknown-state", "", state[:tunnel.MinState-1], state + "&state=" + state, state + "&state=x", state + "&%zz"} {
 		w.leadsTo("shop", uri+other, localOrigin+uri+other)
 	}
 	w.leadsTo("shop", callbackPath, localOrigin+callbackPath)
