@@ -197,8 +197,17 @@ func (l *link) domainView() *control.Domain {
 	if public, ok := l.key.Private.Public().(ed25519.PublicKey); ok && l.grant.Domain != "" {
 		view.Target = tunnel.OwnName(public, l.grant.Domain)
 	}
-	view.Error, view.Fix = Explain(d.why)
+	view.Error, view.Fix = explainDomain(d.why)
 	return view
+}
+
+// explainDomain is Explain for a domain that is not granted: the share itself works, and
+// what a relay says of a domain has the fix in it.
+func explainDomain(why error) (text, fix string) {
+	if e, ok := errors.AsType[*agent.Error](why); ok {
+		return failure.Text(e.Err), ""
+	}
+	return Explain(why)
 }
 
 // askForDomain asks the relay for the domain now.

@@ -253,6 +253,26 @@ func TestDomainWhenTheShareChanges(t *testing.T) {
 	}
 }
 
+// TestDomainOfAShareThatChangesFirst is granted with the change.
+func TestDomainOfAShareThatChangesFirst(t *testing.T) {
+	d := newDomainSharer(t)
+	next := d.live.terms
+	next.until = next.until.Add(time.Hour)
+	if err := d.change(t.Context(), next); err != nil || !d.live.domain.isUp() {
+		t.Fatalf("%v, %+v", err, d.live.domain)
+	}
+	d.up(d.granted(true), nil)
+	d.wants("granted with the change", control.DomainUp, "", ShareBack)
+	if len(d.relay.claims) != 1 {
+		t.Errorf("the claims are %+v", d.relay.claims)
+	}
+	d = newDomainSharer(t)
+	d.relay.old = true
+	if err := d.change(t.Context(), next); err != nil || d.live.domain.state != control.DomainRefused {
+		t.Errorf("an older relay: %v, %+v", err, d.live.domain)
+	}
+}
+
 // TestDomainStopsAsking when the link ends, whatever the relay does.
 func TestDomainStopsAsking(t *testing.T) {
 	d := newDomainSharer(t)

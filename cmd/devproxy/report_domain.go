@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/devproxy/devproxy/devproxy"
 	"github.com/devproxy/devproxy/devproxy/control"
 )
 
@@ -15,6 +16,17 @@ func (r *reporter) domainMoved(sh control.Share, old string, line func(string)) 
 		return
 	}
 	line(r.yellow(old + " no longer works"))
+}
+
+// domainChanged says what has changed about the domain of a share whose addresses are the
+// same.
+func (r *reporter) domainChanged(e devproxy.ShareEvent, line func(string)) {
+	if e.Share.Domain == nil && e.Before.Domain != nil {
+		line(e.Before.Domain.Name + " is no longer in the share block")
+	}
+	for _, row := range domainRows(e.Share) {
+		line(row)
+	}
 }
 
 // domainRows say why the domain of a share is not in use yet, and what to do about it.

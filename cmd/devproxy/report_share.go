@@ -65,8 +65,8 @@ type (
 	// domainEvent: the domain of the user's own has another state, and no address has
 	// changed with it.
 	domainEvent struct {
-		Event  string         `json:"event"`
-		Domain control.Domain `json:"domain"`
+		Event  string          `json:"event"`
+		Domain *control.Domain `json:"domain"` // null if the Proxyfile has none any more
 	}
 	// notSharedEvent: a save added hosts, which are not shared.
 	notSharedEvent struct {
@@ -103,9 +103,7 @@ func shareJSON(e devproxy.ShareEvent) any {
 	case devproxy.ShareTrouble:
 		return shareFailedEvent{"share_failed", sh.Error, sh.Fix}
 	case devproxy.ShareDomain:
-		if sh.Domain != nil {
-			return domainEvent{"domain", *sh.Domain}
-		}
+		return domainEvent{"domain", sh.Domain}
 	case devproxy.ShareAdded:
 		return notSharedEvent{"not_shared", e.Added, devproxy.ReasonAdded, "devproxy share"}
 	}
@@ -153,9 +151,7 @@ func (r *reporter) printShareEvent(e devproxy.ShareEvent) {
 	case devproxy.ShareMoved:
 		line("relay " + e.Before.Relay + " " + r.yellow("can't be used") + ", trying " + sh.Relay + " instead: " + sh.Error)
 	case devproxy.ShareDomain:
-		for _, row := range domainRows(sh) {
-			line(row)
-		}
+		r.domainChanged(e, line)
 	case devproxy.ShareAdded:
 		for _, host := range e.Added {
 			line(r.yellow(host+" is not shared") + ": it was " + devproxy.ReasonAdded + ". To share it: " + shareNow(r.keys))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -246,6 +247,7 @@ without a CNAME (top of a zone, or behind a proxy): _devproxy.demo.example.com T
 		"unproven": {sampleShare(now), waits, records},
 		"refused":  {waits, refused, "demo.example.com is not in use: relay t.example.com runs an older version; have its operator update it\n"},
 		"in use":   {waits, up, "demo.example.com is in use; " + waits.Hosts[0].URL + " no longer works\n"},
+		"removed":  {waits, sampleShare(now), "demo.example.com is no longer in the share block\n"},
 		"lost":     {up, waits, "https://demo.example.com no longer works\n"},
 	} {
 		out.Reset()
@@ -258,7 +260,12 @@ without a CNAME (top of a zone, or behind a proxy): _devproxy.demo.example.com T
 			}
 		}
 	}
-	if got := fmt.Sprintf("%+v", shareJSON(devproxy.ShareEvent{Kind: devproxy.ShareDomain, Share: waits})); !strings.Contains(got, "domain") || !strings.Contains(got, control.DomainUnproven) {
-		t.Errorf("as JSON: %s", got)
+	for sh, want := range map[*control.Share]string{
+		&waits:           `{"event":"domain","domain":{"name":"demo.example.com","host":"shop.localhost","state":"unproven","target":"` + waits.Domain.Target + `","error":"no record"}}`,
+		&control.Share{}: `{"event":"domain","domain":null}`,
+	} {
+		if got, err := json.Marshal(shareJSON(devproxy.ShareEvent{Kind: devproxy.ShareDomain, Share: *sh})); err != nil || string(got) != want {
+			t.Errorf("as JSON: %s, %v, want %s", got, err, want)
+		}
 	}
 }

@@ -62,6 +62,26 @@ func TestDomainRefused(t *testing.T) {
 	}
 }
 
+// TestDomainGrantedLater is no longer refused in the agent's state.
+func TestDomainGrantedLater(t *testing.T) {
+	r := newRelay(t)
+	var refused atomic.Uint32
+	refused.Store(uint32(tunnel.CodeUnproven))
+	provenAt(r, &refused)
+	r.start(nil)
+	opts := optionsFor(r)
+	opts.Claim.Domain = "demo.example.org"
+	a := run(t, opts)
+	a.until(Up)
+	refused.Store(0)
+	if _, err := a.Claim(t.Context(), opts.Claim); err != nil {
+		t.Fatal(err)
+	}
+	if now := a.State(); now.Domain != nil || now.Grant.Hosts[0] != "demo.example.org" {
+		t.Errorf("the state is %+v", now)
+	}
+}
+
 // TestDomainRefusedForAnotherReason ends the agent as without the domain.
 func TestDomainRefusedForAnotherReason(t *testing.T) {
 	r := newRelay(t)

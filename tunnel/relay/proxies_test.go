@@ -116,7 +116,7 @@ func TestCloudflare(t *testing.T) {
 		url := w.visitorsOf("a")
 		for _, protocol := range []string{"h1", "h2"} {
 			_, body, _ := get(t, w.client(protocol), url, test.fields...)
-			if own := strings.HasPrefix(body, "127.0.0.1:"); body != test.want && !(test.want == "" && own) {
+			if own := strings.HasPrefix(body, "127.0.0.1:"); body != test.want && (test.want != "" || !own) {
 				t.Errorf("%s, %s: the visitor is %q, want %q", name, protocol, body, test.want)
 			}
 		}
@@ -237,6 +237,27 @@ func TestConnectionsOfProxies(t *testing.T) {
 	for i, closed := range gone {
 		if *closed {
 			t.Errorf("connection %d of the proxy was closed", i+1)
+		}
+	}
+}
+
+// TestNamesOnConnectionsOfProxies: a proxy may send requests for several names on one
+// connection. A visitor may not, if the certificate is for another name.
+func TestNamesOnConnectionsOfProxies(t *testing.T) {
+	for _, test := range []struct {
+		change func(*Options)
+		want   int
+	}{{nil, http.StatusMisdirectedRequest}, {func(o *Options) { o.TrustedProxies = loopback }, http.StatusOK}} {
+		w, records := startDomains(t, test.change)
+		records.set(custom, ownName("a"))
+		a := w.agent(testKey("a"), domainClaim("a", "", "admin"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		for _, names := range [][2]string{{custom, a.grant.Hosts[1]}, {a.grant.Hosts[1], custom}} {
+			if status := rawStatus(t, w, names[0], names[1]); status != test.want {
+				t.Errorf("%s on a connection to %s: %d, want %d", names[1], names[0], status, test.want)
+			}
+		}
+		if status := rawStatus(t, w, custom, "other.example.org"); status == http.StatusOK {
+			t.Errorf("a name that no share has: %d", status)
 		}
 	}
 }
