@@ -48,14 +48,21 @@ type dropNet struct {
 // many the relay may have open; 0 leaves that to the machine.
 func newDropNet(t *testing.T, files int) *dropNet {
 	t.Helper()
+	n := newDropPath(t, files)
+	n.startUpstream()
+	n.startRelay()
+	n.startUp()
+	return n
+}
+
+// newDropPath makes only the path.
+func newDropPath(t *testing.T, files int) *dropNet {
+	t.Helper()
 	n := &dropNet{t: t, dir: shortDir(t), roots: x509.NewCertPool(), files: files}
 	n.link = openDropLink(t)
 	_, _, n.env = privateState(t)
 	n.env = append(n.env, "DEVPROXY_RELAY_TOKEN="+dropToken, "SSL_CERT_FILE="+n.file("cert.pem"), "SSL_CERT_DIR="+n.dir)
 	n.roots.AppendCertsFromPEM(writeCertificate(t, n.file("cert.pem"), n.file("key.pem"), dropDomain))
-	n.startUpstream()
-	n.startRelay()
-	n.startUp()
 	return n
 }
 
@@ -99,12 +106,13 @@ func (n *dropNet) startUpstream() {
 }
 
 // startRelay runs the relay, or the next one with the same names and keys.
-func (n *dropNet) startRelay() {
+func (n *dropNet) startRelay(more ...string) {
 	n.t.Helper()
 	at := n.link.Addr(wan.A).String()
 	command := append(fewFiles(n.t, n.files), devproxyBinary(n.t), "relay", "--domain", dropDomain,
 		"--listen", at+":443", "--http", "none", "--cert", n.file("cert.pem"), "--key", n.file("key.pem"),
 		"--state", n.file("relay.db"), "--json")
+	command = append(command, more...)
 	n.relay = startDrop(n.t, n.link.Command(context.Background(), wan.A, command[0], command[1:]...), n.env, syscall.SIGTERM)
 	n.relay.await("ready")
 }
@@ -121,10 +129,17 @@ func fewFiles(t *testing.T, files int) []string {
 // startUp shares a project of one route.
 func (n *dropNet) startUp() {
 	n.t.Helper()
-	project := projectDir(n.t, fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %q\n}\n", n.upstream.address))
-	n.up = startDrop(n.t, n.link.Command(context.Background(), wan.B, devproxyBinary(n.t), "up", "--share", "--relay", dropDomain,
-		"--json", "--https", ":0", "-C", project), n.env, os.Interrupt)
-	n.url = strings.TrimSuffix(n.up.await("shared").URL, "/")
+	n.startProject(fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %q\n}\n", n.upstream.address))
+}
+
+// startProject shares the project of a Proxyfile, and returns the event that says so.
+func (n *dropNet) startProject(file string, more ...string) dropEvent {
+	n.t.Helper()
+	command := append([]string{"up", "--share", "--relay", dropDomain, "--json", "--https", ":0", "-C", projectDir(n.t, file)}, more...)
+	n.up = startDrop(n.t, n.link.Command(context.Background(), wan.B, devproxyBinary(n.t), command...), n.env, os.Interrupt)
+	shared := n.up.await("shared")
+	n.url = strings.TrimSuffix(shared.URL, "/")
+	return shared
 }
 
 // client is a visitor, next to the relay, with its own connections: "h1" or

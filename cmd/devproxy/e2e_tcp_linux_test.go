@@ -87,6 +87,14 @@ func startPostgres(t *testing.T, port int) (start func() *exec.Cmd) {
 	}
 }
 
+// postgresEnv is the environment of clients of a PostgreSQL.
+func postgresEnv(host string, port int) []string {
+	return []string{"PGHOST=" + host, fmt.Sprintf("PGPORT=%d", port), "PGUSER=shop", "PGDATABASE=postgres", "PGCONNECT_TIMEOUT=60"}
+}
+
+// noFailures is in the output of pgbench.
+var noFailures = regexp.MustCompile(`number of failed transactions: 0 `)
+
 // TestE2EPostgres runs pgbench through a tcp block, while the file is saved.
 func TestE2EPostgres(t *testing.T) {
 	server, listen := unusedPort(t), unusedPort(t)
@@ -95,7 +103,7 @@ func TestE2EPostgres(t *testing.T) {
 		return fmt.Sprintf("host \"shop.localhost\" { respond = %s }\ntcp \"postgres\" {\n  listen = %d\n  upstream = %d\n}\n%s", status, listen, server, more)
 	}
 	u := startUp(t, projectDir(t, file("204", "")))
-	env := append(slices.Clone(u.env), "PGHOST=127.0.0.1", fmt.Sprintf("PGPORT=%d", listen), "PGUSER=shop", "PGDATABASE=postgres")
+	env := append(slices.Clone(u.env), postgresEnv("127.0.0.1", listen)...)
 
 	// The first connection waits until the server has started.
 	first := make(chan error, 1)
@@ -138,19 +146,15 @@ func TestE2EPostgres(t *testing.T) {
 			u.await("applied")
 		}
 	}
-	if bench.err != nil || !regexp.MustCompile(`number of failed transactions: 0 `).MatchString(bench.text) {
+	if bench.err != nil || !noFailures.MatchString(bench.text) {
 		t.Errorf("pgbench: %v\n%s", bench.err, bench.text)
 	}
 	t.Logf("%d saves\n%s", saves, bench.text)
 }
 
-// TestE2EDNS asks a DNS server through a udp block.
-func TestE2EDNS(t *testing.T) {
-	needTool(t, "dig")
-	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+// serveDNS answers each query on socket with 20 addresses, until the test ends.
+func serveDNS(t *testing.T, socket net.PacketConn) (port int) {
+	t.Helper()
 	server := &dns.Server{PacketConn: socket, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
 		answer := new(dns.Msg)
 		answer.SetReply(asked)
@@ -166,9 +170,27 @@ func TestE2EDNS(t *testing.T) {
 		_ = server.Shutdown()
 		<-served
 	})
+	return boundPort(socket)
+}
+
+// boundPort is the port of a socket.
+func boundPort(socket net.PacketConn) int { return socket.LocalAddr().(*net.UDPAddr).Port }
+
+// digArguments ask the server of serveDNS at a port of this machine.
+func digArguments(host string, port int) []string {
+	return []string{"@" + host, "-p", strconv.Itoa(port), "+notcp", "+ignore", "+short", "+bufsize=4096", "+tries=5", "shop.example", "A"}
+}
+
+// TestE2EDNS asks a DNS server through a udp block.
+func TestE2EDNS(t *testing.T) {
+	needTool(t, "dig")
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	listen := unusedPort(t)
-	startUp(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { respond = 204 }\nudp \"dns\" {\n  listen = %d\n  upstream = %d\n}\n", listen, socket.LocalAddr().(*net.UDPAddr).Port)))
-	out, err := runTool(t, patience, nil, "dig", "@127.0.0.1", "-p", strconv.Itoa(listen), "+notcp", "+ignore", "+short", "+bufsize=4096", "+tries=5", "shop.example", "A")
+	startUp(t, projectDir(t, fmt.Sprintf("host \"shop.localhost\" { respond = 204 }\nudp \"dns\" {\n  listen = %d\n  upstream = %d\n}\n", listen, serveDNS(t, socket))))
+	out, err := runTool(t, patience, nil, "dig", digArguments("127.0.0.1", listen)...)
 	if got := strings.Fields(out); err != nil || len(got) != 20 || !slices.Contains(got, "192.0.2.20") {
 		t.Errorf("dig: %v\n%s", err, out)
 	}
@@ -188,7 +210,49 @@ func TestE2EGame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer game.Close()
+	files, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveGame(t, game, files)
+	udpPort, tcpPort := unusedPort(t), unusedPort(t)
+	startUp(t, projectDir(t, fmt.Sprintf(`host "shop.localhost" { respond = 204 }
+udp "game" {
+  listen   = %d
+  upstream = %d
+}
+tcp "files" {
+  listen   = %d
+  upstream = %d
+}
+`, udpPort, boundPort(game), tcpPort, files.Addr().(*net.TCPAddr).Port)))
+	download, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", tcpPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	player, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", udpPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := play(t, player, download)
+	// The system may drop some on a machine that is busy.
+	if len(played.delays) < ticks*9/10 || played.percentile(95) > slowTick {
+		t.Fatalf("%d of %d packets came back, the slowest after %v", len(played.delays), ticks, played.delays)
+	}
+	if played.downloaded < 10<<20 {
+		t.Errorf("the download moved %d bytes", played.downloaded)
+	}
+	t.Log(played)
+}
+
+// serveGame sends each packet back, and bytes without end to each connection, until the
+// test ends.
+func serveGame(t *testing.T, game net.PacketConn, files net.Listener) {
+	t.Helper()
+	t.Cleanup(func() {
+		game.Close()
+		files.Close()
+	})
 	go func() {
 		buffer := make([]byte, 1500)
 		for {
@@ -199,11 +263,6 @@ func TestE2EGame(t *testing.T) {
 			_, _ = game.WriteTo(buffer[:n], from)
 		}
 	}()
-	files, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer files.Close()
 	go func() {
 		for {
 			c, err := files.Accept()
@@ -221,24 +280,25 @@ func TestE2EGame(t *testing.T) {
 			}()
 		}
 	}()
-	udpPort, tcpPort := unusedPort(t), unusedPort(t)
-	startUp(t, projectDir(t, fmt.Sprintf(`host "shop.localhost" { respond = 204 }
-udp "game" {
-  listen   = %d
-  upstream = %d
 }
-tcp "files" {
-  listen   = %d
-  upstream = %d
-}
-`, udpPort, game.LocalAddr().(*net.UDPAddr).Port, tcpPort, files.Addr().(*net.TCPAddr).Port)))
 
+// played is a game loop that has ended.
+type played struct {
+	delays     []time.Duration // of the packets that came back, sorted
+	downloaded int64           // bytes
+}
+
+func (p played) percentile(n int) time.Duration { return p.delays[len(p.delays)*n/100] }
+
+func (p played) String() string {
+	return fmt.Sprintf("%d of %d packets, p50 %v, p95 %v, next to %d MiB", len(p.delays), ticks, p.percentile(50), p.percentile(95), p.downloaded>>20)
+}
+
+// play sends the packets of a game loop, next to a download. It closes both connections.
+func play(t *testing.T, player, download net.Conn) played {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	download, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", tcpPort))
-	if err != nil {
-		t.Fatal(err)
-	}
 	stop := context.AfterFunc(ctx, func() { download.Close() })
 	defer stop()
 	received := make(chan int64, 1)
@@ -247,10 +307,6 @@ tcp "files" {
 		received <- n
 	}()
 
-	player, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", udpPort))
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer player.Close()
 	var delays []time.Duration
 	start := time.Now()
@@ -278,14 +334,6 @@ tcp "files" {
 		delays = append(delays, time.Since(start)-time.Duration(binary.BigEndian.Uint64(buffer)))
 	}
 	cancel()
-	// The system may drop some on a machine that is busy.
 	slices.Sort(delays)
-	if len(delays) < ticks*9/10 || delays[len(delays)*95/100] > slowTick {
-		t.Fatalf("%d of %d packets came back, the slowest after %v", len(delays), ticks, delays)
-	}
-	n := <-received
-	if n < 10<<20 {
-		t.Errorf("the download moved %d bytes", n)
-	}
-	t.Logf("%d of %d packets, p50 %v, p95 %v, next to %d MiB", len(delays), ticks, delays[len(delays)/2], delays[len(delays)*95/100], n>>20)
+	return played{delays, <-received}
 }
