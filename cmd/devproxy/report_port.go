@@ -39,7 +39,7 @@ func portDetail(p control.Port) string {
 	}
 	text := printable(p.Detail) + ". devproxy tries again until it is free."
 	if p.Fix != "" {
-		text += " To see what uses it: " + unbroken(typed(p.Fix)) + "."
+		text += " To free it or see what uses it: " + unbroken(typed(p.Fix)) + "."
 	}
 	return text + fmt.Sprintf(" If that is another worktree, remove listen from %s %q, or set another in Proxyfile.local.", p.Network, p.Name)
 }

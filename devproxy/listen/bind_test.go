@@ -170,7 +170,7 @@ func TestOpenNeedsCertificates(t *testing.T) {
 }
 
 func TestFallbackTexts(t *testing.T) {
-	caddy := newHolder(443, 812, "caddy", "root", "/", "caddy")
+	caddy := newHolder(tcp, 443, 812, "caddy", "root", "/", "caddy")
 	for _, test := range []struct{ got, want string }{
 		{Fallback{Wanted: 443, Got: 8443, Reason: Permission}.String(), "Using port 8443: this machine does not allow 443"},
 		{Fallback{Wanted: 443, Got: 8443, Reason: Taken, Holder: &caddy}.String(), "Using port 8443: caddy (pid 812, root) is listening on 443"},
@@ -182,17 +182,17 @@ func TestFallbackTexts(t *testing.T) {
 		{caddy.Fix, programs.Here().RootLine("systemctl", "stop", "caddy")},
 		{(&BindError{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Reason: Taken, Holder: &caddy}).Error(),
 			"cannot listen on 127.0.0.1:443: caddy (pid 812, root) is using it"},
-		{newHolder(443, 7, "docker-proxy", "root", "", "").Fix, "docker ps --filter publish=443"},
-		{newHolder(443, 7, "node", "ann", "", "").Fix, "kill 7"},
-		{newHolder(443, 7, "devproxy", "ann", "", "").Fix, "devproxy status --all"},
+		{newHolder(tcp, 443, 7, "docker-proxy", "root", "", "").Fix, "docker ps --filter publish=443/tcp"},
+		{newHolder(tcp, 443, 7, "node", "ann", "", "").Fix, "kill 7"},
+		{newHolder(tcp, 443, 7, "devproxy", "ann", "", "").Fix, "devproxy status --all"},
 		{Fallback{Wanted: 443, Got: 8443, Reason: Shared}.String(), "Using port 8443: your other projects use it"},
-		{newHolder(443, 0, "", "root", "", "").Text, "a process of root"},
-		{newHolder(443, 0, "", "", "", "").Text, "another process"},
-		{newHolder(443, 0, "node", "root", "", "").Text, "a process of root"},
-		{newHolder(443, 0, "node", "", "", "").Text, "another process"},
-		{newHolder(443, 7, "", "root", "", "").Text, "a process of root"},
-		{newHolder(443, 7, "node", "", "", "").Text, "node (pid 7)"},
-		{newHolder(443, 0, "", "root", "", "").Fix, showFix(443)},
+		{newHolder(tcp, 443, 0, "", "root", "", "").Text, "a process of root"},
+		{newHolder(tcp, 443, 0, "", "", "", "").Text, "another process"},
+		{newHolder(tcp, 443, 0, "node", "root", "", "").Text, "a process of root"},
+		{newHolder(tcp, 443, 0, "node", "", "", "").Text, "another process"},
+		{newHolder(tcp, 443, 7, "", "root", "", "").Text, "a process of root"},
+		{newHolder(tcp, 443, 7, "node", "", "", "").Text, "node (pid 7)"},
+		{newHolder(tcp, 443, 0, "", "root", "", "").Fix, showFix(tcp, 443)},
 	} {
 		if test.got != test.want {
 			t.Errorf("got  %s\nwant %s", test.got, test.want)

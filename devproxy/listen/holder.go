@@ -97,8 +97,14 @@ type Holder struct {
 	Stops bool
 }
 
-func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
-	h := Holder{PID: pid, Name: name, User: user, Dir: dir, Fix: showFix(port)}
+// The networks of a port.
+const (
+	tcp = "tcp"
+	udp = "udp"
+)
+
+func newHolder(network string, port uint16, pid int, name, user, dir, service string) Holder {
+	h := Holder{PID: pid, Name: name, User: user, Dir: dir, Fix: showFix(network, port)}
 	switch {
 	case name != "" && pid != 0 && user != "":
 		h.Text = fmt.Sprintf("%s (pid %d, %s)", name, pid, user)
@@ -118,7 +124,7 @@ func newHolder(port uint16, pid int, name, user, dir, service string) Holder {
 		h.Fix = "devproxy status --all" // one of the user's projects is never in the way
 	case name == "docker-proxy":
 		// Killing the proxy process does not help: its container has the port.
-		h.Fix = fmt.Sprintf("docker ps --filter publish=%d", port)
+		h.Fix = fmt.Sprintf("docker ps --filter publish=%d/%s", port, network)
 	case pid != 0:
 		h.Fix, h.Stops = fmt.Sprintf("kill %d", pid), true
 	}
@@ -134,12 +140,18 @@ type Process struct {
 }
 
 // showFix returns the command that shows which process has a port.
-func showFix(port uint16) string {
-	switch runtime.GOOS {
-	case "linux":
+func showFix(network string, port uint16) string {
+	switch {
+	case runtime.GOOS == "linux" && network == udp:
+		return programs.Here().RootLine("ss", "-aunp", fmt.Sprintf("sport = :%d", port))
+	case runtime.GOOS == "linux":
 		return programs.Here().RootLine("ss", "-ltnp", fmt.Sprintf("sport = :%d", port))
-	case "windows":
+	case runtime.GOOS == "windows" && network == udp:
+		return fmt.Sprintf("netstat -ano -p UDP | findstr :%d", port)
+	case runtime.GOOS == "windows":
 		return fmt.Sprintf("netstat -ano -p TCP | findstr LISTENING | findstr :%d", port)
+	case network == udp:
+		return programs.Here().RootLine("lsof", "-nP", fmt.Sprintf("-iUDP:%d", port))
 	}
 	return programs.Here().RootLine("lsof", "-nP", fmt.Sprintf("-iTCP:%d", port), "-sTCP:LISTEN")
 }

@@ -20,15 +20,21 @@ func probe(context.Context, netip.AddrPort) error { return nil }
 
 // findHolder names the holder as exactly as this user is allowed to see: the process
 // if its descriptors can be read, else the user it runs as.
-func findHolder(port uint16) Holder {
-	table := listeningSockets()
+func findHolder(port uint16) Holder { return holderOf(tcp, port, listeningSockets()) }
+
+// UDPHolder is the process that has a UDP port, as exactly as this user is allowed to see.
+func UDPHolder(port uint16) Holder {
+	return holderOf(udp, port, readSockets(isBound, "/proc/net/udp", "/proc/net/udp6"))
+}
+
+func holderOf(network string, port uint16, table []socketEntry) Holder {
 	i := slices.IndexFunc(table, func(s socketEntry) bool { return s.port == port })
 	if i < 0 {
-		return newHolder(port, 0, "", "", "", "")
+		return newHolder(network, port, 0, "", "", "", "")
 	}
 	holder := userName(table[i].uid)
 	pid := socketOwners()[table[i].file] // 0 for a process whose descriptors cannot be read
-	return newHolder(port, pid, processName(pid), holder, processDir(pid), serviceOf(pid))
+	return newHolder(network, port, pid, processName(pid), holder, processDir(pid), serviceOf(pid))
 }
 
 // ListeningProcesses are the processes listening on TCP whose descriptors can
@@ -83,7 +89,7 @@ func Twins(port int) (four, six Process, ok bool) {
 	return four, six, four.Name != "docker-proxy" || six.Name != four.Name
 }
 
-// socketEntry is a row of /proc/net/tcp or tcp6.
+// socketEntry is a row of /proc/net/tcp, tcp6, udp or udp6.
 type socketEntry struct {
 	port uint16
 	six  bool // of IPv6
@@ -94,15 +100,25 @@ type socketEntry struct {
 // stateListen is TCP_LISTEN as the kernel prints it.
 const stateListen = "0A"
 
+func isListening(state string) bool { return state == stateListen }
+
+// isBound is for UDP, where a socket in any state has its port.
+func isBound(string) bool { return true }
+
 func listeningSockets() []socketEntry {
+	return readSockets(isListening, "/proc/net/tcp", "/proc/net/tcp6")
+}
+
+// readSockets reads the sockets in the states that has reports.
+func readSockets(has func(state string) bool, files ...string) []socketEntry {
 	var table []socketEntry
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	for _, name := range files {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // without IPv6 there is no tcp6
+			continue // without IPv6 there is none for it
 		}
 		for line := range bytes.Lines(text) {
-			if entry, ok := parseSocket(string(line)); ok {
+			if entry, ok := parseSocket(string(line), has); ok {
 				table = append(table, entry)
 			}
 		}
@@ -112,9 +128,9 @@ func listeningSockets() []socketEntry {
 
 // parseSocket reads "sl local_address rem_address st tx:rx tr:tm retrnsmt uid
 // timeout inode …", addresses in hexadecimal as ADDRESS:PORT.
-func parseSocket(line string) (socketEntry, bool) {
+func parseSocket(line string, has func(state string) bool) (socketEntry, bool) {
 	fields := strings.Fields(line)
-	if len(fields) < 10 || fields[3] != stateListen {
+	if len(fields) < 10 || !has(fields[3]) {
 		return socketEntry{}, false
 	}
 	addr, hex, _ := strings.Cut(fields[1], ":")

@@ -150,7 +150,7 @@ func TestParseSocket(t *testing.T) {
 		"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode": false,
 		"": false,
 	} {
-		got, parsed := parseSocket(line)
+		got, parsed := parseSocket(line, isListening)
 		want.six = strings.Contains(line, "00000000000000000000000001000000")
 		if parsed != ok || ok && got != want {
 			t.Errorf("%q: %+v, %v", line, got, parsed)
@@ -202,7 +202,7 @@ func TestWhoListens(t *testing.T) {
 	if !slices.Equal(found[child], []int{own}) {
 		t.Errorf("the child has %v, want %d", found[child], own)
 	}
-	if holder := findHolder(1); holder.Text != "another process" || holder.Fix != showFix(1) {
+	if holder := findHolder(1); holder.Text != "another process" || holder.Fix != showFix(tcp, 1) {
 		t.Errorf("of a port on which nobody listens: %+v", holder)
 	}
 }

@@ -37,7 +37,10 @@ func probe(ctx context.Context, at netip.AddrPort) error {
 
 // findHolder finds no process: macOS and Windows show them only through other
 // programs, and the fix names the one to run.
-func findHolder(port uint16) Holder { return newHolder(port, 0, "", "", "", "") }
+func findHolder(port uint16) Holder { return newHolder(tcp, port, 0, "", "", "", "") }
+
+// UDPHolder finds no process either.
+func UDPHolder(port uint16) Holder { return newHolder(udp, port, 0, "", "", "", "") }
 
 // ListeningProcesses is empty here: the system has no file to read it from.
 func ListeningProcesses() []Process { return nil }

@@ -191,7 +191,7 @@ func (k *socket) listen() bool {
 	var serve []func()
 	problem, fix := "", ""
 	if p.Network == plan.UDP {
-		bound, serve, problem = k.bindUDP(p.Addrs)
+		bound, serve, problem, fix = k.bindUDP(p.Addrs)
 	} else {
 		bound, serve, problem, fix = k.bindTCP(p.Addrs)
 	}
@@ -234,13 +234,16 @@ func (k *socket) retry() {
 // it is takes much longer, and is done once.
 func (k *socket) stillTaken() bool {
 	p := k.port.Load()
-	if p.Network == plan.UDP {
-		return false // who has it is not looked for
-	}
 	for _, addr := range p.Addrs {
-		listener, err := net.Listen("tcp", addr.String())
+		var tried closer
+		var err error
+		if p.Network == plan.UDP {
+			tried, err = net.ListenPacket("udp", addr.String())
+		} else {
+			tried, err = net.Listen("tcp", addr.String())
+		}
 		if err == nil {
-			_ = listener.Close()
+			_ = tried.Close()
 		}
 		if neterror.Taken(err) {
 			return true

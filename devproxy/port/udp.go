@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/listen"
 	"github.com/devproxy/devproxy/tunnel/neterror"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // bindUDP listens on addrs. Without a problem, serve are the loops that read.
-func (k *socket) bindUDP(addrs []netip.AddrPort) (bound []closer, serve []func(), problem string) {
+func (k *socket) bindUDP(addrs []netip.AddrPort) (bound []closer, serve []func(), problem, fix string) {
 	flows := &flows{socket: k, byClient: map[netip.AddrPort]*flow{}}
 	k.mu.Lock()
 	k.moved = flows.endAll
@@ -34,16 +35,17 @@ func (k *socket) bindUDP(addrs []netip.AddrPort) (bound []closer, serve []func()
 			text := err.Error()
 			switch {
 			case neterror.Taken(err):
-				text = "cannot listen on " + addr.String() + " (UDP): another program is using it"
+				holder := listen.UDPHolder(addr.Port())
+				text, fix = "cannot listen on "+addr.String()+" (UDP): "+holder.Text+" is using it", holder.Fix
 			case neterror.Forbidden(err):
 				text = "cannot listen on " + addr.String() + " (UDP): this machine does not allow it"
 			}
-			return nil, nil, text
+			return nil, nil, text, fix
 		}
 		bound = append(bound, socket)
 		serve = append(serve, func() { flows.read(socket) })
 	}
-	return bound, serve, ""
+	return bound, serve, "", ""
 }
 
 // flows are the flows of one socket: a flow for each client.
