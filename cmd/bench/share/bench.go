@@ -195,7 +195,7 @@ func (b bench) runRows(ctx context.Context) error {
 // with new programs.
 func (b bench) measure(ctx context.Context, s system) (column, error) {
 	col := column{System: s.name, CC: s.cc, Runs: b.repeats, Warm: b.warm}
-	rows := slices.DeleteFunc(slices.Clone(b.rows), func(r row) bool { return r.Kind == s.cannot })
+	rows := slices.DeleteFunc(slices.Clone(b.rows), func(r row) bool { return slices.Contains(s.cannot, r.Kind) })
 	groups := slices.Collect(slices.Chunk(rows, 1))
 	if b.warm {
 		groups = [][]row{rows}

@@ -121,6 +121,8 @@ type spec struct {
 	URL  string `json:"url"`
 	Root string `json:"root"`
 	Dial string `json:"dial"`
+	// Game is the address and port for a game's packets.
+	Game string `json:"game"`
 	// Path selects what they ask for; empty means bytes.
 	Path string `json:"path"`
 	// Patient visitors retry until they get a first response.

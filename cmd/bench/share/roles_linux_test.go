@@ -61,10 +61,11 @@ func TestVisitors(t *testing.T) {
 	if err := upstream.Next(&m); err != nil {
 		t.Fatal(err)
 	}
-	visitors := again(t, `{"role":"visitors","url":"http://shop.test","dial":"`+m.Ready+`","patient":true,"rows":[
+	visitors := again(t, `{"role":"visitors","url":"http://shop.test","dial":"`+m.Ready+`","game":"`+m.Ready+`","patient":true,"rows":[
 		{"name":"small","requests":20,"size":4096,"workers":4,"kind":"alone"},
-		{"name":"during","requests":20,"size":4096,"workers":4,"kind":"during"}]}`)
-	for _, name := range []string{"small", "during"} {
+		{"name":"during","requests":20,"size":4096,"workers":4,"kind":"during"},
+		{"name":"game","requests":20,"size":100,"workers":1,"kind":"game"}]}`)
+	for _, name := range []string{"small", "during", "game"} {
 		var m message
 		if err := visitors.Next(&m); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package share
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ const (
 	alone   kind = "alone"   // nothing
 	during  kind = "during"  // a download, over and over
 	stalled kind = "stalled" // visitors that have stopped reading
+	game    kind = "game"    // a download; the requests are packets of a game
 )
 
 const (
@@ -51,6 +53,7 @@ func allRows() []row {
 		{"download", "one 10 MB download", 1, downloadSize, 1, alone},
 		{"during", "4 KB while a download runs", 200, 4 << 10, 6, during},
 		{"stalled", "3 × 10 MB, with 8 visitors that stopped reading", 3, downloadSize, 1, stalled},
+		{"game", "60 UDP packets a second while a download runs", 300, packetSize, 1, game},
 	}
 }
 
@@ -71,7 +74,9 @@ func (r row) run(ctx context.Context, c client) (result, error) {
 	}
 	switch r.Kind {
 	case during:
-		return r.runDuring(ctx, c)
+		return r.runDuring(ctx, c, r.load)
+	case game:
+		return r.runDuring(ctx, c, r.play)
 	case stalled:
 		return r.runStalled(ctx, c)
 	}
@@ -108,8 +113,20 @@ func (r row) load(ctx context.Context, c client) result {
 	return m.result(r.Name)
 }
 
+// play sends the packets of a game.
+func (r row) play(ctx context.Context, c client) result {
+	m := newMeter()
+	p, ok := c.(player)
+	if !ok {
+		m.add(0, 0, errors.New("it carries no UDP"))
+	} else if err := p.play(ctx, r.Requests, r.Size, m); err != nil {
+		m.add(0, 0, err)
+	}
+	return m.result(r.Name)
+}
+
 // runDuring keeps a download running during the requests.
-func (r row) runDuring(ctx context.Context, c client) (result, error) {
+func (r row) runDuring(ctx context.Context, c client, load func(context.Context, client) result) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var (
@@ -129,7 +146,7 @@ func (r row) runDuring(ctx context.Context, c client) (result, error) {
 		}
 	})
 	time.Sleep(lead)
-	res := r.load(ctx, c)
+	res := load(ctx, c)
 	took := time.Since(start)
 	cancel()
 	wg.Wait()

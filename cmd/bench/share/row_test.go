@@ -117,6 +117,36 @@ func TestStalled(t *testing.T) {
 	})
 }
 
+// fakePlayer loses every second packet.
+type fakePlayer struct{ fakeClient }
+
+func (f *fakePlayer) play(_ context.Context, packets, size int, m *meter) error {
+	for i := range packets {
+		time.Sleep(packetEvery)
+		if i%2 == 1 {
+			m.add(0, 0, errLost)
+		} else {
+			m.add(3*time.Millisecond, int64(size), nil)
+		}
+	}
+	return nil
+}
+
+// TestGame: packets are sent while a download runs, and lost ones are counted.
+func TestGame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f fakePlayer
+		res, err := row{"r", "", 60, packetSize, 1, game}.run(t.Context(), &f)
+		if err != nil || res.OK != 30 || res.Errors[errLost.Error()] != 30 || res.P95 != 3 || res.DownloadMBs <= 0 || !slices.Contains(f.sizes, downloadSize) {
+			t.Errorf("%+v, %v", res, err)
+		}
+		var none fakeClient
+		if res, err := (row{"r", "", 60, packetSize, 1, game}).run(t.Context(), &none); err != nil || res.Errors["it carries no UDP"] != 1 {
+			t.Errorf("%+v, %v", res, err)
+		}
+	})
+}
+
 // TestFailures: failed and truncated responses are counted and reported.
 func TestFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

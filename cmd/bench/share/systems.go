@@ -20,8 +20,8 @@ import (
 type system struct {
 	name string
 	cc   string
-	// cannot is a kind of row that it does not support; empty for none.
-	cannot kind
+	// cannot are the kinds of rows that it does not support.
+	cannot []kind
 	// open starts it on a new path. The child writes a result for each row.
 	open func(ctx context.Context, p *programs, rows []row) (load *harness.Child, err error)
 }
@@ -32,12 +32,14 @@ func (b bench) systems(cc string) (all []system) {
 		with = " with BBR"
 	}
 	if b.raw {
-		all = append(all, b.pair("tunnel"+with, spec{Role: "tunnel", Tune: b.tune()}))
+		s := b.pair("tunnel"+with, spec{Role: "tunnel", Tune: b.tune()})
+		s.cannot = []kind{game}
+		all = append(all, s)
 	}
 	if b.probe {
 		for _, n := range b.lanes {
 			s := b.pair(fmt.Sprintf("%d sockets", n), spec{Role: "probe", Lanes: n})
-			s.cannot = stalled
+			s.cannot = []kind{stalled, game}
 			all = append(all, s)
 		}
 	}
@@ -45,7 +47,11 @@ func (b bench) systems(cc string) (all []system) {
 		all = append(all, system{name: "devproxy" + with, open: openVisitors})
 		for _, p := range allPeers() {
 			if p.installed() {
-				all = append(all, system{name: p.name, cannot: stalled, open: p.open})
+				s := system{name: p.name, cannot: []kind{stalled}, open: p.open}
+				if !p.udp {
+					s.cannot = append(s.cannot, game)
+				}
+				all = append(all, s)
 			}
 		}
 	}
@@ -92,12 +98,14 @@ type share struct {
 	*programs
 	relay, up *harness.Child
 	url       string
+	game      string // where visitors reach its UDP block
 }
 
 // openVisitors opens a share for visitors next to the relay, so that their whole way
 // is from there.
 func openVisitors(ctx context.Context, p *programs, rows []row) (*harness.Child, error) {
-	s, err := openShare(ctx, p, wan.B)
+	s := &share{programs: p}
+	err := s.open(ctx, wan.B, slices.ContainsFunc(rows, func(r row) bool { return r.Kind == game }))
 	if err != nil {
 		return nil, err
 	}
@@ -105,36 +113,55 @@ func openVisitors(ctx context.Context, p *programs, rows []row) (*harness.Child,
 }
 
 func (s *share) visitors(rows []row) spec {
-	return spec{Role: "visitors", URL: s.url, Root: s.file("cert.pem"), Dial: s.link.Addr(wan.A).String() + ":443", Rows: rows}
+	return spec{Role: "visitors", URL: s.url, Root: s.file("cert.pem"), Dial: s.link.Addr(wan.A).String() + ":443", Game: s.game, Rows: rows}
 }
 
 // openShare opens a share of a project on agentSide: B, unless both ends are to be on
 // one machine.
 func openShare(ctx context.Context, p *programs, agentSide wan.Side) (*share, error) {
 	s := &share{programs: p}
+	return s, s.open(ctx, agentSide, false)
+}
+
+// open opens the share, with a UDP block for a game or without.
+func (s *share) open(ctx context.Context, agentSide wan.Side, game bool) error {
 	if err := harness.WriteCertificate(s.dir, relayDomain, "*."+relayDomain); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
 	addr := s.link.Addr(wan.A).String()
-	s.relay, _, err = s.devproxy(ctx, wan.A, "ready", "relay", "--domain", relayDomain, "--listen", addr+":443", "--http", addr+":80",
-		"--cert", s.file("cert.pem"), "--key", s.file("key.pem"), "--state", s.file("relay.db"), "--congestion", s.bench.tune(), "--json")
-	if err != nil {
-		return nil, err
+	relay := []string{"relay", "--domain", relayDomain, "--listen", addr + ":443", "--http", addr + ":80",
+		"--cert", s.file("cert.pem"), "--key", s.file("key.pem"), "--state", s.file("relay.db"), "--congestion", s.bench.tune(), "--json"}
+	up := []string{"up", "--share", "--relay", relayDomain, "--congestion", s.bench.tune(), "--json", "--quiet",
+		"-C", s.dir, "--https", "127.0.0.1:443", "--http", "127.0.0.1:0"}
+	if game {
+		relay, up = append(relay, "--udp-ports", "20000-20009"), append(up, "--allow")
+	}
+	if s.relay, _, err = s.devproxy(ctx, wan.A, "ready", relay...); err != nil {
+		return err
 	}
 	port, err := s.upstream(ctx, agentSide)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	text := fmt.Sprintf("host \"shop.localhost\" {\n  upstream = %d\n}\n", port)
+	if game {
+		text += fmt.Sprintf("udp \"game\" {\n  upstream = %d\n  public   = true\n}\nshare {\n  udp = [udp.game]\n}\n", port)
+	}
 	if err := os.WriteFile(s.file("Proxyfile"), []byte(text), 0o600); err != nil {
-		return nil, err
+		return err
 	}
 	var shared event
-	s.up, shared, err = s.devproxy(ctx, agentSide, "shared", "up", "--share", "--relay", relayDomain, "--congestion", s.bench.tune(), "--json", "--quiet",
-		"-C", s.dir, "--https", "127.0.0.1:443", "--http", "127.0.0.1:0")
+	s.up, shared, err = s.devproxy(ctx, agentSide, "shared", up...)
 	s.url = strings.TrimSuffix(shared.URL, "/")
-	return s, err
+	for _, p := range shared.Ports {
+		_, port, splitErr := net.SplitHostPort(p.Address)
+		if splitErr != nil {
+			return fmt.Errorf("the share has no port: %s", p.Error)
+		}
+		s.game = net.JoinHostPort(addr, port)
+	}
+	return err
 }
 
 // event is a line of JSON that devproxy writes.
@@ -143,6 +170,10 @@ type event struct {
 	URL   string `json:"url"`
 	Error string `json:"error"`
 	Fix   string `json:"fix"`
+	Ports []struct {
+		Address string `json:"address"`
+		Error   string `json:"error"`
+	} `json:"ports"`
 }
 
 // devproxy starts devproxy, with its own state and only the share's certificate
@@ -191,10 +222,16 @@ type peer struct {
 	relay, agent string
 	// host is in the URL of visitors; empty for the relay's address.
 	host string
+	// udp reports that it carries the game at peerGame.
+	udp bool
 }
 
-// peerVisitors is the port for visitors of peers; piko's default.
-const peerVisitors = "8000"
+// peerVisitors is the port for visitors of peers; piko's default. peerGame is the UDP port
+// for those of the game.
+const (
+	peerVisitors = "8000"
+	peerGame     = "8002"
+)
 
 // allPeers are set up as their own documents say, with defaults where they have
 // any, so that each shows what its users get.
@@ -237,10 +274,18 @@ type = "tcp"
 localIP = "127.0.0.1"
 localPort = PORT
 remotePort = 8000
+
+[[proxies]]
+name = "game"
+type = "udp"
+localIP = "127.0.0.1"
+localPort = PORT
+remotePort = ` + peerGame + `
 `,
 		},
 		relay: "frps -c frps.toml",
 		agent: "frpc -c frpc.toml",
+		udp:   true,
 	}
 }
 
@@ -273,6 +318,6 @@ func (p peer) open(ctx context.Context, run *programs, rows []row) (*harness.Chi
 	}
 	host := cmp.Or(p.host, relay)
 	return run.role(ctx, wan.A, spec{
-		Role: "visitors", URL: "http://" + net.JoinHostPort(host, peerVisitors), Dial: net.JoinHostPort(relay, peerVisitors), Rows: rows, Patient: true,
+		Role: "visitors", URL: "http://" + net.JoinHostPort(host, peerVisitors), Dial: net.JoinHostPort(relay, peerVisitors), Game: net.JoinHostPort(relay, peerGame), Rows: rows, Patient: true,
 	})
 }

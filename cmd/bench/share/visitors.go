@@ -18,12 +18,18 @@ import (
 
 // serveUpstream is the application that is shared: /bytes/N is N zeros, /html/N is a
 // page of that length, and /unchanged/N the same page in a charset in which devproxy
-// replaces no URLs.
+// replaces no URLs. Packets to its UDP port of the same number are answered with themselves.
 func serveUpstream(ctx context.Context, s spec) error {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
 	}
+	socket, err := net.ListenPacket("udp", listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	go echoPackets(socket)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/bytes/{n}", serveBytes)
 	mux.HandleFunc("/{kind}/{n}", servePage)
@@ -89,6 +95,7 @@ type httpClient struct {
 	http *http.Client
 	base string // with the path, up to the size
 	page bool   // public URLs are longer than local ones
+	game string // where packets go
 }
 
 // clientTLS trusts the certificate in the file root; without one, any certificate,
@@ -122,7 +129,7 @@ func newHTTPClient(s spec) (*httpClient, error) {
 		}
 	}
 	path := cmp.Or(s.Path, "bytes")
-	return &httpClient{&http.Client{Transport: transport}, s.URL + "/" + path + "/", path == htmlPath}, nil
+	return &httpClient{&http.Client{Transport: transport}, s.URL + "/" + path + "/", path == htmlPath, s.Game}, nil
 }
 
 func (c *httpClient) get(ctx context.Context, size int) (int64, error) {
