@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
@@ -68,13 +69,16 @@ func (d *linkDomain) granted() {
 
 // refused notes that the relay has not granted the domain, and when to ask again.
 func (d *linkDomain) refused(why error) {
-	busy := isReason(why, agent.ReasonBusy) || isReason(why, agent.ReasonBroken)
-	if !busy || d.why == nil { // what is missing is more useful than that the relay is busy
+	before := d.state
+	if d.why == nil || !isReason(why, agent.ReasonBroken) { // what the relay said last is more useful
 		d.why = why
 	}
 	d.state = control.DomainRefused
 	if isReason(d.why, agent.ReasonUnproven) {
 		d.state = control.DomainUnproven
+	}
+	if d.state != before { // the record is there, and a certificate takes seconds
+		d.pause = 0
 	}
 	d.retry.stop()
 	d.pause = min(max(2*d.pause, firstDomainPause), longestDomainPause)
@@ -205,7 +209,7 @@ func (l *link) domainView() *control.Domain {
 // what a relay says of a domain has the fix in it.
 func explainDomain(why error) (text, fix string) {
 	if e, ok := errors.AsType[*agent.Error](why); ok {
-		return failure.Text(e.Err), ""
+		return strings.TrimPrefix(failure.Text(e.Err), "it is busy: "), ""
 	}
 	return Explain(why)
 }

@@ -169,9 +169,15 @@ func TestDomainOfALink(t *testing.T) {
 	if d.live.domain.pause != 2*pause || len(d.told) != 1 || d.relay.last().Domain != usersDomain {
 		t.Errorf("asked again after %v, then %v; events %+v", pause, d.live.domain.pause, d.told)
 	}
-	d.relay.refusal = &agent.Error{Reason: agent.ReasonBusy, Err: errors.New("busy")}
+	d.relay.refusal = &agent.Error{Reason: agent.ReasonBroken, Err: errors.New("it is away")}
 	d.ask()
-	d.wants("a busy relay", control.DomainUnproven, "no record", ShareShown)
+	d.wants("a relay that is away", control.DomainUnproven, "no record", ShareShown)
+	d.relay.refusal = &agent.Error{Reason: agent.ReasonBusy, Err: errors.New("it is busy: the certificate is being issued")}
+	d.ask()
+	d.wants("a certificate that is ordered", control.DomainRefused, "the certificate is being issued", ShareDomain)
+	if text := d.Status().Domain.Error; d.live.domain.pause != pause || strings.HasPrefix(text, "it is busy") {
+		t.Errorf("a certificate that is ordered: %q, asked again after %v", text, d.live.domain.pause)
+	}
 	d.relay.refusal = &agent.Error{Reason: agent.ReasonBadClaim, Err: errors.New("no certificate")}
 	d.ask()
 	d.wants("no certificate", control.DomainRefused, "no certificate", ShareDomain)
@@ -183,7 +189,7 @@ func TestDomainOfALink(t *testing.T) {
 		t.Errorf("the address before is %q, want %q", old, relayURL)
 	}
 	streams := d.live.table.current.Load().Streams
-	if d.up(d.granted(true), nil); len(d.relay.claims) != 4 || d.live.table.current.Load().Streams != streams || streams.Err() != nil {
+	if d.up(d.granted(true), nil); len(d.relay.claims) != 5 || d.live.table.current.Load().Streams != streams || streams.Err() != nil {
 		t.Errorf("the next session: claims %+v, streams %v", d.relay.claims, streams.Err())
 	}
 

@@ -42,7 +42,7 @@ func domainRows(sh control.Share) []string {
 			fmt.Sprintf(`without a CNAME (top of a zone, or behind a proxy): _devproxy.%s TXT "%s", and A and AAAA to the relay`, d.Name, d.Target),
 		}
 	case control.DomainRefused:
-		text := d.Name + " is not in use: " + d.Error
+		text := d.Name + " is not in use yet: " + d.Error
 		if d.Fix != "" {
 			text += "; " + strings.ReplaceAll(d.Fix, "\n", "; ")
 		}

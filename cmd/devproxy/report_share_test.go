@@ -245,7 +245,7 @@ without a CNAME (top of a zone, or behind a proxy): _devproxy.demo.example.com T
 		want        string
 	}{
 		"unproven": {sampleShare(now), waits, records},
-		"refused":  {waits, refused, "demo.example.com is not in use: relay t.example.com runs an older version; have its operator update it\n"},
+		"refused":  {waits, refused, "demo.example.com is not in use yet: relay t.example.com runs an older version; have its operator update it\n"},
 		"in use":   {waits, up, "demo.example.com is in use; " + waits.Hosts[0].URL + " no longer works\n"},
 		"removed":  {waits, sampleShare(now), "demo.example.com is no longer in the share block\n"},
 		"lost":     {up, waits, "https://demo.example.com no longer works\n"},
