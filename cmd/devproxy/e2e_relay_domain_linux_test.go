@@ -7,11 +7,14 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,7 +24,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/devproxy/devproxy/devproxy/control"
+	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/tunnel"
+	"github.com/devproxy/devproxy/tunnel/agent"
 	"github.com/devproxy/devproxy/tunnel/relay/acme/pebble"
 )
 
@@ -306,6 +312,74 @@ func TestE2ERelayDomainElsewhere(t *testing.T) {
 	}
 	if r.serial() != nil || !r.metric(`devproxy_relay_certificate_orders_total{kind="domain",outcome="refused"} 1`) {
 		t.Error("there is a certificate")
+	}
+	r.signal(syscall.SIGTERM)
+	r.expect("stopped")
+}
+
+// project shares a project with the domain from another home.
+func (r *certifyingRelay) project() *sharedProject {
+	r.t.Helper()
+	upstream := startApp(r.t, func(w http.ResponseWriter, _ *http.Request) { html(w, "hello") })
+	_, port, _ := net.SplitHostPort(r.addr)
+	relay := &devRelay{upProcess: &upProcess{}, listen: r.addr, name: certificatesDomain + ":" + port}
+	relay.home, relay.state, relay.env = privateState(r.t)
+	relay.roots = r.roots
+	if _, err := localca.Open(relay.state); err != nil {
+		r.t.Fatal(err)
+	}
+	login := exec.Command(devproxyBinary(r.t), "relay", "login", relay.name, "--token", relayToken, "--pin", agent.Pin(r.leaf(certificatesDomain, r.roots)))
+	login.Env = relay.env
+	if said, err := login.CombinedOutput(); err != nil {
+		r.t.Fatalf("%v: %s", err, said)
+	}
+	return relay.share(r.t, projectDir(r.t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nshare { domain = %q }\n", upstream.URL, usersDomain)), nil)
+}
+
+// domainOf returns the domain of a share as `devproxy status --json` prints it.
+func domainOf(t *testing.T, p *sharedProject) *control.Domain {
+	t.Helper()
+	cmd := exec.Command(devproxyBinary(t), "status", "--json")
+	cmd.Dir, cmd.Env = p.dir, p.env
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("status: %v", err)
+	}
+	var status control.Status
+	if err := json.Unmarshal(text, &status); err != nil || status.Share == nil || status.Share.Domain == nil {
+		t.Fatalf("status prints %s: %v", text, err)
+	}
+	return status.Share.Domain
+}
+
+// TestE2ERelayDomainOfProject: a project with a domain is shared under a name of the relay
+// until there is a record and a certificate, then under the domain, and under a name of the
+// relay again when the record is gone.
+func TestE2ERelayDomainOfProject(t *testing.T) {
+	r := startCertifyingRelay(t, time.Hour, func(o *pebble.Options, tls, _ int) { o.TLSPort = tls })
+	p := r.project()
+	own := domainOf(t, p)
+	if own.State != control.DomainUnproven || !strings.HasSuffix(p.base(), "."+certificatesDomain+strings.TrimPrefix(r.addr, "127.0.0.1")) {
+		t.Fatalf("without a record: %s, %+v", p.link, own)
+	}
+	r.users.set(t, usersDomain+". 1 CNAME "+own.Target+".")
+	p.awaitLink()
+	if !strings.HasPrefix(p.link, "https://"+usersDomain+":") {
+		t.Fatalf("with a record and a certificate: %s", p.link)
+	}
+	if status, text, err := r.visitDomain(p.link, r.roots); status != http.StatusOK || !strings.Contains(text, "hello") || err != nil {
+		t.Errorf("a visitor: %d %s, %v", status, text, err)
+	}
+	if d := domainOf(t, p); d.State != control.DomainUp {
+		t.Errorf("the domain is %+v", d)
+	}
+	r.users.set(t)
+	r.signal(syscall.SIGHUP) // the next process looks for the record at once
+	r.ready()
+	r.expect("handover")
+	p.awaitLink()
+	if d := domainOf(t, p); d.State != control.DomainUnproven || !strings.Contains(d.Error, "CNAME "+own.Target) || !strings.HasSuffix(p.base(), "."+certificatesDomain+strings.TrimPrefix(r.addr, "127.0.0.1")) {
+		t.Errorf("after the record is gone: %s, %+v", p.link, d)
 	}
 	r.signal(syscall.SIGTERM)
 	r.expect("stopped")

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"strings"
 	"testing"
 
@@ -86,7 +87,8 @@ func (l sessionListener) Close() error { return nil }
 // Addr implements net.Listener.
 func (l sessionListener) Addr() net.Addr { return &net.UnixAddr{Net: "tunnel"} }
 
-// visitDomain returns the response to a visitor of a name, at the relay's address.
+// visitDomain returns the response to a visitor of a name, with cookies, at the relay's
+// address.
 func (p *relayProcess) visitDomain(url string, roots *x509.CertPool) (status int, text string, err error) {
 	p.t.Helper()
 	transport := &http.Transport{
@@ -95,7 +97,11 @@ func (p *relayProcess) visitDomain(url string, roots *x509.CertPool) (status int
 			return new(net.Dialer).DialContext(ctx, network, p.addr)
 		},
 	}
-	response, err := (&http.Client{Transport: transport, Timeout: handoverPatience}).Get(url)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: transport, Jar: jar, Timeout: handoverPatience}).Get(url)
 	if err != nil {
 		return 0, "", err
 	}

@@ -226,6 +226,33 @@ func TestCoverZone(t *testing.T) {
 	}
 }
 
+// TestCoverWhileUsed: a zone and a domain of a share that lasts are claimed again from time
+// to time, so that their certificates are renewed.
+func TestCoverWhileUsed(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	cover := func(name, _ string, _ netip.Prefix) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[name]++
+		return nil
+	}
+	w, records := startDomains(t, func(o *Options) { o.CoverZone, o.CoverDomain = cover, cover })
+	records.set(custom, ownName("a"))
+	w.agent(testKey("a"), domainClaim("a", ""), &recorder{})
+	w.agent(testKey("b"), claimOf(testKey("b"), "", "admin"), &recorder{})
+	w.agent(testKey("c"), claimOf(testKey("c"), ""), &recorder{}) // has neither
+	w.proveDomainsOnce()
+	w.renewNames()
+	w.renewNames()
+	mu.Lock()
+	defer mu.Unlock()
+	zone := tunnel.Zone(testKey("b").Public().(ed25519.PublicKey)) + "." + domain
+	if len(asked) != 2 || asked[custom] != 2 || asked[zone] != 3 {
+		t.Errorf("asked for %v", asked)
+	}
+}
+
 // TestOneCertificate covers every host of a share, also of two keys at once, next to
 // agents that claim names by older rules.
 func TestOneCertificate(t *testing.T) {

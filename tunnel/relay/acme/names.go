@@ -140,29 +140,23 @@ func (n *names) refusalsOf(name string) int {
 func (n *names) left(now time.Time) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	total, _, _, _ := n.spentLocked("", netip.Prefix{}, now)
-	return n.perWeek - total
+	spent, _ := n.spentLocked(now, func(*nameRecord) bool { return true })
+	return n.perWeek - spent
 }
 
-// spentLocked counts the first orders of the last seven days, those of a key and those
-// of a network. again is when the oldest of all does not count any more.
-func (n *names) spentLocked(key string, network netip.Prefix, now time.Time) (total, ofKey, ofNetwork int, again time.Time) {
+// spentLocked counts the first orders of the last seven days among some records. again is
+// when the oldest of them does not count any more.
+func (n *names) spentLocked(now time.Time, counts func(r *nameRecord) bool) (spent int, again time.Time) {
 	for _, r := range n.all {
-		if now.Sub(r.First) >= week {
+		if now.Sub(r.First) >= week || !counts(r) {
 			continue
 		}
-		total++
-		if r.Key == key {
-			ofKey++
-		}
-		if r.Network == network {
-			ofNetwork++
-		}
+		spent++
 		if end := r.First.Add(week); again.IsZero() || end.Before(again) {
 			again = end
 		}
 	}
-	return total, ofKey, ofNetwork, again
+	return spent, again
 }
 
 // claim notes that a key uses a name. covered is whether a certificate for it is in
@@ -198,19 +192,21 @@ func (n *names) claim(name, key string, network netip.Prefix, covered bool, now 
 
 // budgetLocked refuses a new name beyond the budget.
 func (n *names) budgetLocked(key string, network netip.Prefix, now time.Time) error {
-	total, ofKey, ofNetwork, again := n.spentLocked(key, network, now)
-	who, most := "", 0
-	switch {
-	case total >= n.perWeek:
-		who, most = "this relay gets", n.perWeek
-	case ofKey >= n.perKey:
-		who, most = "one key gets", n.perKey
-	case ofNetwork >= n.perNetwork:
-		who, most = "one network gets", n.perNetwork
-	default:
-		return nil
+	for _, limit := range []struct {
+		who    string
+		most   int
+		counts func(r *nameRecord) bool
+	}{
+		{"this relay", n.perWeek, func(*nameRecord) bool { return true }},
+		{"one key", n.perKey, func(r *nameRecord) bool { return r.Key == key }},
+		{"one network", n.perNetwork, func(r *nameRecord) bool { return r.Network == network }},
+	} {
+		if spent, again := n.spentLocked(now, limit.counts); spent >= limit.most {
+			return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: fmt.Sprintf("%s gets certificates for %d new %s in seven days, and has had them; %s, or try again after %s",
+				limit.who, limit.most, n.noun, n.instead, minute(again))}
+		}
 	}
-	return &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: fmt.Sprintf("%s certificates for %d new %s in seven days, and has had them; %s, or try again after %s", who, most, n.noun, n.instead, minute(again))}
+	return nil
 }
 
 // ordered is the refusal of a name while its certificate is ordered.

@@ -27,9 +27,18 @@ func newNames(t *testing.T, k kind) *names {
 	return n
 }
 
-// TestBudget: a key, a network and the relay have so many new zones in a week, and a
-// zone that they had before is not a new one.
+// TestBudget: a key, a network and the relay have so many new zones and domains in a week,
+// and a name that they had before is not a new one.
 func TestBudget(t *testing.T) {
+	for _, k := range []kind{zoneKind, domainKind} {
+		t.Run(k.noun, func(t *testing.T) { testBudget(t, k) })
+	}
+	if zoneKind.perWeek != 25 || zoneKind.perKey != 3 || zoneKind.perNetwork != 10 || domainKind.perWeek != 20 || domainKind.perKey != 2 || domainKind.perNetwork != 5 {
+		t.Error("the limits are not those of README.md")
+	}
+}
+
+func testBudget(t *testing.T, k kind) {
 	now := time.Now()
 	network := func(i int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}), 32) }
 	for name, test := range map[string]struct {
@@ -37,12 +46,12 @@ func TestBudget(t *testing.T) {
 		key, network func(i int) int
 		want         string
 	}{
-		"a key":     {zoneKind.perKey, func(int) int { return 0 }, func(i int) int { return i }, "one key gets certificates for 3 new zones in seven days, and has had them"},
-		"a network": {zoneKind.perNetwork, func(i int) int { return i }, func(int) int { return 0 }, "one network gets certificates for 10 new zones in seven days"},
-		"the relay": {zoneKind.perWeek, func(i int) int { return i }, func(i int) int { return i }, "this relay gets certificates for 25 new zones in seven days"},
+		"a key":     {k.perKey, func(int) int { return 0 }, func(i int) int { return i }, "one key gets certificates for %d new %s in seven days, and has had them; " + k.instead},
+		"a network": {k.perNetwork, func(i int) int { return i }, func(int) int { return 0 }, "one network gets certificates for %d new %s in seven days"},
+		"the relay": {k.perWeek, func(i int) int { return i }, func(i int) int { return i }, "this relay gets certificates for %d new %s in seven days"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			z := newNames(t, zoneKind)
+			z := newNames(t, k)
 			claim := func(i int, at time.Time) error {
 				order, err := z.claim(fmt.Sprintf("z%d.t.example.com", i), fmt.Sprint(test.key(i)), network(test.network(i)), false, at)
 				var refusal *tunnel.Refusal
@@ -60,18 +69,23 @@ func TestBudget(t *testing.T) {
 				}
 			}
 			later := now.Add(time.Hour)
+			if test.most < k.perWeek { // another's, which counts for the total only
+				if _, err := z.claim("older.example.org", "older", netip.Prefix{}, false, now.Add(-time.Hour)); err == nil {
+					t.Fatal("covered")
+				}
+			}
 			err := claim(test.most, later)
-			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "try again after "+minute(now.Add(week))) {
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf(test.want, test.most, k.noun)) || !strings.Contains(err.Error(), "try again after "+minute(now.Add(week))) {
 				t.Errorf("beyond the budget: %v", err)
 			}
 			if order, err := z.claim("z0.t.example.com", "0", network(0), true, later); order || err != nil {
 				t.Errorf("a known zone: order %v, %v", order, err)
 			}
-			again, err := openNames(z.storage, zoneKind)
+			again, err := openNames(z.storage, k)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if again.left(later) != zoneKind.perWeek-test.most {
+			if again.left(later) != k.perWeek-len(z.all) {
 				t.Errorf("the next process has %d left", again.left(later))
 			}
 			z = again
