@@ -62,6 +62,9 @@ With --cert and --key the certificate is your own: for the domain and everything
 cookies = "shared" needs another one for its zone (*.ZONE.DOMAIN, or *.NAME.DOMAIN): repeat --cert and --key.
 Agents are admitted by their key, from --authorized-keys, or enrol once with the --token.
 
+A share may have a domain of its user's own (demo.example.com), once the user's DNS record names the key of the share. A relay
+that gets its certificates itself then gets one for that domain too. --custom-domains=false refuses such domains.
+
 --dev needs no other flags: domain ` + devDomain + `, a free port of this machine, the local CA, every key.
 
 SIGHUP starts the program again, as it is on disk now, and hands the sockets over: no request fails, and requests in

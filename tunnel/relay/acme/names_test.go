@@ -203,3 +203,22 @@ func TestZonesWithNull(t *testing.T) {
 		}
 	}
 }
+
+// A name that another key has proven to be its own is renewed for that key, after a restart
+// too, and does not count as a new one.
+func TestTakenOver(t *testing.T) {
+	n, now := newNames(t, domainKind), time.Now()
+	if _, err := n.claim("demo.example.org", "a", netip.Prefix{}, false, now); err == nil {
+		t.Fatal("covered")
+	}
+	if _, err := n.claim("demo.example.org", "b", netip.Prefix{}, true, now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openNames(n.storage, domainKind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.keyOf("demo.example.org") != "b" || again.keyOf("demo.example.org") != "b" || again.left(now) != domainKind.perWeek-1 {
+		t.Errorf("the key is %q, and %q after a restart; left are %d", n.keyOf("demo.example.org"), again.keyOf("demo.example.org"), again.left(now))
+	}
+}
