@@ -40,7 +40,7 @@ var heavyRecipes = []string{"astro", "next", "nuxt", "storybook"}
 var appPackages = map[string][]string{
 	"vite":        {"ms@2.1.3"},
 	"reactrouter": {"isbot@5.2.3"},
-	"astro":       {"node@22.23.3"}, // Debian's Node is too old for it
+	"astro":       {"node@22.23.3", "@astrojs/preact@6.0.5", "preact@10.27.2"}, // Debian's Node is too old for it
 }
 
 // TestE2ERecipes starts dev servers as the recipes say, and opens their pages

@@ -87,6 +87,10 @@ func frameworks() []*framework {
 				"GET /__open-in-editor?file=index.html", "GET /.env", "GET /.env?raw", "GET /.env?import&raw??", "GET /@fs/etc/passwd?raw",
 				"GET /@id/.env", "GET /@fs{dir}/.env?raw", "GET /@fs{dir}/../x", "GET /.env::$DATA?raw",
 			},
+			urls: urls{
+				path: "/urls.html", counts: true, hot: edit{"src/hot.js", "before", "after"},
+				facts: []string{"script", "encoded", "inline", "json", "state", "query", "canonical", "style", "started", "map"},
+			},
 			attacks: []func(*testing.T, *sharedFramework){callVite("")}, advised: map[string]string{"7.3.1": "vite 7.3.1 "}[version],
 		}
 	}
@@ -127,6 +131,7 @@ func frameworks() []*framework {
 		{
 			name:  "nuxt",
 			pages: []string{"/", "/about"}, clicks: "about", hot: edit{"app/pages/index.vue", "before", "after"},
+			urls: urls{path: "/urls", facts: []string{"state", "map", "data", "config", "canonical", "link"}, again: "again", counts: true},
 			hidden: []string{
 				"GET /__nuxt_devtools__/client/", "GET /__open-in-editor?file=app/app.vue", "GET /_nuxt/__open-in-editor?file=app/app.vue",
 				"GET /_vfs.json", "GET /_nitro/tasks", "GET /_nuxt/@fs/etc/passwd?raw", "GET /.env", "GET /_nuxt/.env?raw",
@@ -137,6 +142,7 @@ func frameworks() []*framework {
 		{
 			name:  "astro",
 			pages: []string{"/"}, form: http.StatusForbidden,
+			urls:   urls{path: "/urls", facts: []string{"url", "list", "at", "link", "inline", "canonical", "own"}, counts: true},
 			hidden: []string{"GET /__open-in-editor?file=src/pages/index.astro", "GET /.env", "GET /@fs/etc/passwd?raw"},
 		},
 		{

@@ -1,0 +1,1 @@
+export const hot = 'https://shop.localhost/before'
