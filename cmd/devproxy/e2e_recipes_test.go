@@ -39,6 +39,7 @@ var heavyRecipes = []string{"astro", "next", "nuxt", "storybook"}
 // framework, needs on Debian.
 var appPackages = map[string][]string{
 	"vite":        {"ms@2.1.3"},
+	"rails":       {"@hotwired/turbo@8.0.23"},
 	"reactrouter": {"isbot@5.2.3"},
 	"astro":       {"node@22.23.3", "@astrojs/preact@6.0.5", "preact@10.27.2"}, // Debian's Node is too old for it
 }
@@ -124,10 +125,10 @@ func (r *recipe) install(t *testing.T, folder string, packages []string) string 
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(frameworkSource, r.name))); err != nil {
 		t.Fatal(err)
 	}
+	packages = slices.Concat(packages, appPackages[r.name])
 	if len(packages) == 0 {
 		return dir
 	}
-	packages = slices.Concat(packages, appPackages[r.name])
 	wanted := strings.Join(packages, "\n")
 	if done, err := os.ReadFile(filepath.Join(dir, "installed")); err == nil && string(done) == wanted {
 		return dir

@@ -165,6 +165,7 @@ func frameworks() []*framework {
 		{
 			name:  "django",
 			pages: []string{"/"}, form: http.StatusForbidden,
+			urls: urls{path: "/urls", facts: []string{"state", "list", "script", "canonical", "next", "sheet", "posted", "parts", "form"}},
 			boom: []string{
 				"/boom", "/boom Accept text/plain", "/boom Accept application/json", "/boom X-Requested-With XMLHttpRequest", "/missing", "/missing Accept application/json",
 			},
@@ -172,6 +173,7 @@ func frameworks() []*framework {
 		{
 			name:   "rails",
 			pages:  []string{"/"},
+			urls:   urls{path: "/urls", facts: []string{"script", "state", "html", "canonical", "sheet", "streamed"}},
 			hidden: []string{"GET /rails/info/routes", "GET /rails/info/properties", "GET /rails/mailers", "GET /rails/info/routes.json", "PUT /__web_console/repl_sessions/0"},
 			boom: []string{
 				"/boom", "/boom Accept text/plain", "/boom Accept application/json", "/boom X-Requested-With XMLHttpRequest", "/boom.json", "/missing", "/missing.json Accept application/json",

@@ -188,11 +188,11 @@ func (t *attributes) raw(name string) string {
 // attributes next to it stay apart.
 func (t *attributes) without(name string) []byte {
 	a, _ := t.find(name)
-	before := t.tag[:a.start:a.start]
+	before := t.tag[:a.start]
 	if after := peek(t.tag, a.end); isSpace(after) || after == '>' {
 		before = bytes.TrimRight(before, " \t\r\n\f")
 	}
-	return append(before, t.tag[a.end:]...)
+	return slices.Concat(before, t.tag[a.end:]) // a new one: the tag is the writer's
 }
 
 // change replaces the value of an attribute by what changed makes of it. A value without
