@@ -7,6 +7,22 @@ rescue LoadError
   nil
 end
 
+# SCRIPT is on the page with local URLs.
+SCRIPT = <<~SCRIPT
+  const state = JSON.parse(document.querySelector('#state').dataset.state)
+  window.facts = {
+    script: '{URL}', state: state.url, html: state.html === `<a href="${location.href}">`,
+    canonical: document.querySelector('link[rel=canonical]').href,
+    sheet: document.querySelector("link[rel=stylesheet]").sheet.href,
+  }
+  new MutationObserver(() => {
+    window.facts.streamed = document.querySelector('#streamed').textContent === `${location.href} true`
+  }).observe(document.querySelector('#streamed'), { childList: true, subtree: true })
+  document.querySelector('#send').click()
+SCRIPT
+
+AS_SCRIPT = ->(text) { [200, { 'Content-Type' => 'text/javascript' }, [text]] }
+
 class Shop < Rails::Application
   config.load_defaults 6.1
   config.eager_load = false
@@ -20,8 +36,8 @@ class Shop < Rails::Application
     root to: 'shop#index'
     get 'urls', to: 'shop#urls'
     post 'urls', to: 'shop#stream'
-    get 'scripts/turbo.js', to: 'shop#turbo'
-    get 'scripts/urls.js', to: 'shop#script'
+    get 'scripts/turbo.js', to: ->(_) { AS_SCRIPT.(File.read(File.expand_path('node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js', __dir__))) }
+    get 'scripts/urls.js', to: ->(env) { AS_SCRIPT.(SCRIPT.sub('{URL}', ActionDispatch::Request.new(env).url)) }
     get 'boom', to: 'shop#boom'
   end
 end
@@ -32,9 +48,6 @@ class ShopController < ActionController::Base
   end
 
   # The pages below know only the address that they are requested at, which is local.
-  protect_from_forgery with: :exception
-  skip_after_action :verify_same_origin_request, only: %i[turbo script]
-
   content_security_policy only: :urls do |policy|
     policy.default_src :none
     policy.script_src -> { request.base_url }
@@ -66,25 +79,6 @@ class ShopController < ActionController::Base
     text = "#{request.url} #{params[:back] == request.url}"
     render body: %(<turbo-stream action="update" target="streamed"><template><a href="#{request.url}">#{text}</a></template></turbo-stream>),
       content_type: 'text/vnd.turbo-stream.html'
-  end
-
-  def turbo
-    send_file File.expand_path('node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js', __dir__), type: 'text/javascript', disposition: 'inline'
-  end
-
-  def script
-    render body: <<~SCRIPT, content_type: 'text/javascript'
-      const state = JSON.parse(document.querySelector('#state').dataset.state)
-      window.facts = {
-        script: '#{request.url}', state: state.url, html: state.html === `<a href="${location.href}">`,
-        canonical: document.querySelector('link[rel=canonical]').href,
-        sheet: document.styleSheets[0].href,
-      }
-      new MutationObserver(() => {
-        window.facts.streamed = document.querySelector('#streamed').textContent === `${location.href} true`
-      }).observe(document.querySelector('#streamed'), { childList: true, subtree: true })
-      document.querySelector('#send').click()
-    SCRIPT
   end
 
   def boom
