@@ -261,8 +261,8 @@ without a CNAME (top of a zone, or behind a proxy): _devproxy.demo.example.com T
 		}
 	}
 	for sh, want := range map[*control.Share]string{
-		&waits:           `{"event":"domain","domain":{"name":"demo.example.com","host":"shop.localhost","state":"unproven","target":"` + waits.Domain.Target + `","error":"no record"}}`,
-		&control.Share{}: `{"event":"domain","domain":null}`,
+		&waits: `{"event":"domain","domain":{"name":"demo.example.com","host":"shop.localhost","state":"unproven","target":"` + waits.Domain.Target + `","error":"no record"}}`,
+		{}:     `{"event":"domain","domain":null}`,
 	} {
 		if got, err := json.Marshal(shareJSON(devproxy.ShareEvent{Kind: devproxy.ShareDomain, Share: *sh})); err != nil || string(got) != want {
 			t.Errorf("as JSON: %s, %v, want %s", got, err, want)
