@@ -587,3 +587,34 @@ func metricsOf(t *testing.T, w *world) string {
 }
 
 func jsonLog(to io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(to, nil)) }
+
+// TestPortsReleased: the end of a session does not close a port that was granted to the
+// next session of its key; handing over closes the sockets at once, and no connection.
+func TestPortsReleased(t *testing.T) {
+	w := start(t, withPorts(t))
+	key := testKey("a")
+	a := w.portAgent(key, postgres)
+	c := a.dial("tcp", 0)
+	st := a.visitor()
+	from := w.conns.network(netip.MustParseAddr("127.0.0.1"))
+	if _, err := w.agents.grantPorts(t.Context(), publicKey(key), from, []tunnel.Port{postgres}, &tunnel.Grant{}); err != nil {
+		t.Fatal(err)
+	}
+	w.ports.release(w.shares.forKey(publicKey(key)))
+	if w.ports.count() != 1 || isRefused(a.grant.Ports[0]) {
+		t.Error("the port of the next session is closed")
+	}
+	w.ports.handOver()
+	if !isRefused(a.grant.Ports[0]) {
+		t.Error("the port is open after it was handed over")
+	}
+	if _, err := w.agents.grantPorts(t.Context(), publicKey(key), from, []tunnel.Port{postgres}, &tunnel.Grant{}); !errors.Is(err, ErrSuspended) {
+		t.Errorf("a claim after that: %v", err)
+	}
+	if _, err := io.WriteString(c, "still open"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(st, make([]byte, 10)); err != nil {
+		t.Errorf("an open connection: %v", err)
+	}
+}
