@@ -352,6 +352,17 @@ func domainOf(t *testing.T, p *sharedProject) *control.Domain {
 	return status.Share.Domain
 }
 
+// awaitMoved waits until the share has another link. What happens to its domain before that
+// is reported too.
+func awaitMoved(p *sharedProject) {
+	p.t.Helper()
+	e := p.await("shared", "relay", "domain")
+	for e.Event != "shared" {
+		e = p.await("shared", "relay", "domain")
+	}
+	p.noteLink(e)
+}
+
 // TestE2ERelayDomainOfProject: a project with a domain is shared under a name of the relay
 // until there is a record and a certificate, then under the domain, and under a name of the
 // relay again when the record is gone.
@@ -363,7 +374,7 @@ func TestE2ERelayDomainOfProject(t *testing.T) {
 		t.Fatalf("without a record: %s, %+v", p.link, own)
 	}
 	r.users.set(t, usersDomain+". 1 CNAME "+own.Target+".")
-	p.awaitLink()
+	awaitMoved(p)
 	if !strings.HasPrefix(p.link, "https://"+usersDomain+":") {
 		t.Fatalf("with a record and a certificate: %s", p.link)
 	}
@@ -377,7 +388,7 @@ func TestE2ERelayDomainOfProject(t *testing.T) {
 	r.signal(syscall.SIGHUP) // the next process looks for the record at once
 	r.ready()
 	r.expect("handover")
-	p.awaitLink()
+	awaitMoved(p)
 	if d := domainOf(t, p); d.State != control.DomainUnproven || !strings.Contains(d.Error, "CNAME "+own.Target) || !strings.HasSuffix(p.base(), "."+certificatesDomain+strings.TrimPrefix(r.addr, "127.0.0.1")) {
 		t.Errorf("after the record is gone: %s, %+v", p.link, d)
 	}
