@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -181,7 +183,7 @@ func ends(t *testing.T, c net.Conn, what string) {
 	t.Helper()
 	if n, err := c.Read(make([]byte, 1)); err == nil {
 		t.Errorf("%s: %d bytes", what, n)
-	} else if timeout, is := err.(net.Error); is && timeout.Timeout() {
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%s does not end", what)
 	}
 }
