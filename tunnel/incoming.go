@@ -56,6 +56,9 @@ func (s *Session) takeStreamLocked(f wireFrame) error {
 	switch {
 	case isNew:
 		st = s.addStreamLocked(f.stream)
+		if s.dialer != nil {
+			s.visitLocked()
+		}
 	case st == nil:
 		freeData(f.data)
 		return err
@@ -122,6 +125,7 @@ func (s *Session) takeAckLocked(f wireFrame, now time.Time) error {
 	}
 	for _, fl := range acked {
 		s.sched.path.acknowledged(fl, now)
+		s.sched.rate.acknowledged(fl.item.size(), s.sched.path.rtt, now)
 		it := fl.item
 		first := !it.done
 		it.done = true

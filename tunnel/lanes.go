@@ -10,15 +10,18 @@ const (
 	firstLanes = 2  // to begin with
 	lossyLanes = 16 // on a path that loses packets
 	idleLanes  = 1  // after idleAfter without a stream
+	visitLanes = 8  // after a visit to a distant end
 	longLanes  = 16 // while something long is under way
 	// distant is the round trip from which several connections carry more than
 	// one: below, one fills the path.
 	distant = 10 * time.Millisecond
 	// longBytes is how much was written to a stream whose message counts as long.
 	longBytes = 192 << 10
-	// longMemory is how long the lanes of a long message are kept.
-	longMemory = 30 * time.Second
-	idleAfter  = 30 * time.Second
+	// longMemory is how long the lanes of a long message are kept, and visitMemory
+	// those of a visit.
+	longMemory  = 30 * time.Second
+	visitMemory = 30 * time.Second
+	idleAfter   = 30 * time.Second
 	// troubled is how long the oldest frame of a lane has waited when the lane no
 	// longer counts: should the path work again before the lane does, another one is
 	// there at once.
@@ -38,6 +41,7 @@ const (
 type laneCount struct {
 	own, other int
 	longTo     time.Time // something long was under way until then
+	visitTo    time.Time // a visit is expected to go on until then
 	busy       time.Time // when a stream was last open
 }
 
@@ -59,8 +63,23 @@ func (c *laneCount) update(now time.Time, streams int, long, lossy bool) int {
 		return idleLanes
 	case lossy:
 		return lossyLanes
+	case now.Before(c.visitTo):
+		return visitLanes
 	}
 	return firstLanes
+}
+
+// visitLocked notes that the other end opens a stream. A visit rarely has only one
+// response, so that lanes are dialled with its first stream: once a long message
+// waits for them, that would take three round trips more.
+func (s *Session) visitLocked() {
+	if s.sched.path.rtt >= distant {
+		now := time.Now()
+		if now.After(s.want.visitTo) {
+			s.armLocked(0)
+		}
+		s.want.visitTo = now.Add(visitMemory)
+	}
 }
 
 // hasLong reports whether a message that is long already has more to send than the

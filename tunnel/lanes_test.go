@@ -115,6 +115,9 @@ func TestWantedLanes(t *testing.T) {
 		"with something long":      {streams: 1, long: true, want: longLanes},
 		"after something long":     {before: laneCount{longTo: now.Add(1)}, want: longLanes},
 		"long after it":            {before: laneCount{longTo: now}, want: firstLanes},
+		"with a visit":             {streams: 1, before: laneCount{visitTo: now.Add(1)}, want: visitLanes},
+		"after a visit":            {streams: 1, before: laneCount{visitTo: now}, want: firstLanes},
+		"a visit on a lossy path":  {streams: 1, before: laneCount{visitTo: now.Add(1)}, lossy: true, want: lossyLanes},
 	} {
 		if got := c.before.update(now, c.streams, c.long, c.lossy); got != c.want {
 			t.Errorf("%s: %d lanes; want %d", name, got, c.want)

@@ -63,8 +63,12 @@ func slowTrips(t *testing.T, wires *network, n int, before func(*Session)) (slow
 // unbelieving has a session never believe in losses.
 func unbelieving(s *Session) { s.sched.path.lossyTo, s.sched.path.outliers = time.Time{}, 0 }
 
-// oneLane takes from a session all lanes but the oldest.
+// oneLane takes from a session all lanes but the oldest, and has it wait before it
+// dials others.
 func oneLane(s *Session) {
+	if s.dialer != nil {
+		s.dialer.fails = 100
+	}
 	for _, l := range slices.Clone(s.sched.lanes)[min(1, len(s.sched.lanes)):] {
 		l.retiring = time.Now()
 	}

@@ -119,26 +119,29 @@ type lossCount struct {
 	rtt, least time.Duration // TCP's round trip, smoothed, and its minimum
 }
 
-// lossEvery is how often the sockets are read.
+// lossEvery is how often losses are counted.
 const lossEvery = 100 * time.Millisecond
 
 // countLosses reads from the kernel how much it had to send again. The end of a
 // connection's slow start loses packets on any path: one such event is not
 // enough to believe in losses.
 func (q *scheduler) countLosses(now time.Time) {
-	if now.Sub(q.counted) < lossEvery {
-		return
+	count := now.Sub(q.counted) >= lossEvery
+	if count {
+		q.counted = now
 	}
-	q.counted = now
 	for _, l := range q.lanes {
 		if l.tcp == nil {
 			continue
 		}
-		count := lossOf(l.tcp)
-		if count.again > l.loss.again {
+		loss := lossOf(l.tcp)
+		switch {
+		case !count:
+			loss.again = l.loss.again
+		case loss.again > l.loss.again:
 			q.path.lost(1, now)
 		}
-		l.loss = count
+		l.loss = loss
 	}
 }
 

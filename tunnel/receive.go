@@ -27,7 +27,8 @@ type receiver struct {
 
 	granted   uint64    // the offset that the other end may send up to
 	window    int       // how far that is kept ahead of read
-	grantedAt time.Time // when it was last moved
+	tuned     time.Time // when the window was last fitted to the rate of the bytes
+	tunedFrom uint64    // the progress at that time
 
 	reset       bool // the other end gave the stream up
 	stopSent    bool // this end reads no more
@@ -79,25 +80,58 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 }
 
-// grantLocked lets the other end send more once half of its credit is used. The window
-// grows, within the session's limit, when that took few round trips. It shrinks while
-// the session's account is tight.
+// grantLocked lets the other end send more once a part of its credit is used.
 func (st *Stream) grantLocked() {
-	if st.hasEnd || st.receiveOver || st.failed != nil || int(st.granted-st.read) > st.window/2 {
+	if st.hasEnd || st.receiveOver || st.failed != nil {
 		return
 	}
-	now := time.Now()
-	switch {
-	case st.usage.account.Tight():
-		st.setWindowLocked(min(st.window, tightWindow))
-	case now.Sub(st.grantedAt) < 4*st.sched.path.rtt && st.window < MaxCredit && st.usage.granted+st.window <= budgetBytes:
-		st.setWindowLocked(2 * st.window)
-	}
-	st.grantedAt = now
-	if upTo := st.read + uint64(st.window); upTo > st.granted {
+	st.tuneLocked(time.Now())
+	if upTo := st.read + uint64(st.window); upTo >= st.granted+uint64(st.grantStep()) {
 		st.granted = upTo
 		st.pushControl(kindCredit, upTo)
 	}
+}
+
+// grantStep is how much more credit is worth a frame.
+func (in *receiver) grantStep() int { return max(min(in.window, FirstCredit)/2, in.window/4) }
+
+// windowTrips is how many round trips' worth of bytes a window is, at the rate of the
+// last one. Credit takes one to arrive, bytes that TCP sends again hold up the rest for
+// one or two, and meanwhile a sender that has just begun doubles its rate in each.
+const windowTrips = 8
+
+// promptUnread is the most that a reader leaves unread when it keeps up, in bytes.
+const promptUnread = 64 << 10
+
+// tuneLocked widens the window to fit the rate at which bytes come, within the session's
+// limit. It does so only for a reader that keeps up: one that has stopped would only
+// have the tunnel carry more that no one reads. The window shrinks while the session's
+// account is tight.
+func (st *Stream) tuneLocked(now time.Time) {
+	if st.usage.account.Tight() {
+		st.setWindowLocked(min(st.window, tightWindow))
+		return
+	}
+	progress := st.progress()
+	came, took := int(progress)-int(st.tunedFrom), now.Sub(st.tuned)
+	if rtt := st.sched.path.rtt; took > rtt {
+		came = int(float64(came) * float64(rtt) / float64(took))
+		st.tuned, st.tunedFrom = now, progress
+	}
+	want := min(windowTrips*came, MaxCredit, st.window+budgetBytes-st.usage.granted)
+	if want > st.window && st.caughtUp-st.read <= promptUnread {
+		st.setWindowLocked(want)
+	}
+}
+
+// progress counts the bytes that were read, and those that wait for others: the network
+// holds these up, and not the reader.
+func (in *receiver) progress() uint64 {
+	if len(in.pieces) == 0 {
+		return in.read
+	}
+	beyond := in.pieces[len(in.pieces)-1].end() - in.caughtUp
+	return in.read + min(beyond, uint64(in.held)) // they may overlap
 }
 
 // setWindowLocked changes how far the stream's credit is kept ahead of the reader.
@@ -131,6 +165,7 @@ func (st *Stream) takeDataLocked(f wireFrame) error {
 	if err := st.place(f); err != nil {
 		return err
 	}
+	st.grantLocked()
 	st.countLocked()
 	if st.hasEnd && st.caughtUp == st.final {
 		st.receiveOver = true

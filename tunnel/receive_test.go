@@ -3,6 +3,10 @@ package tunnel
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 // TestReassembly: a receiver puts bytes in order that come in any frames, in any order
@@ -41,5 +45,56 @@ func TestReassembly(t *testing.T) {
 		if in.cost != 0 || in.held != 0 || len(in.pieces)+len(in.ready) != 0 {
 			t.Fatalf("seed %d: it holds %d bytes at a cost of %d", seed, in.held, in.cost)
 		}
+	}
+}
+
+// TestWindow: the window follows the rate at which bytes come, also while the first of
+// them is missing, but not while no one reads.
+func TestWindow(t *testing.T) {
+	const frame = 16_000
+	for name, c := range map[string]struct {
+		missing int // the frame that does not come: -1 for none
+		gap     time.Duration
+		reads   bool
+		wide    bool
+	}{
+		"they are read":                    {missing: -1, reads: true, wide: true},
+		"the first one is missing":         {wide: true},
+		"no one reads":                     {missing: -1},
+		"no one reads, and one is missing": {missing: 6},
+		"they come slowly":                 {missing: -1, reads: true, gap: time.Second},
+		"slowly, one is missing":           {gap: time.Second},
+		"the account is tight":             {missing: -1, reads: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := scheduled(t, 2)
+				if name == "the account is tight" {
+					s.usage.account = budget.New(budget.Limits{Key: 1000}).Open(budget.Owner{Key: "k"}, func() bool { return true })
+					s.usage.account.Add(900)
+				}
+				st := s.addStreamLocked(0)
+				for i := range FirstCredit / frame {
+					if i == c.missing {
+						continue
+					}
+					f := wireFrame{kind: kindData, stream: st.id, number: uint64(i * frame), data: make([]byte, frame)}
+					if err := st.takeDataLocked(f); err != nil {
+						t.Fatal(err)
+					}
+					if c.reads {
+						st.consume(make([]byte, frame))
+						st.grantLocked()
+					}
+					time.Sleep(c.gap)
+				}
+				if wide := st.window >= 4*FirstCredit; wide != c.wide {
+					t.Errorf("the window is %d", st.window)
+				}
+				if granted := int(st.granted - st.read); granted > st.window || c.wide && granted < st.window/2 {
+					t.Errorf("the credit is %d, with a window of %d", granted, st.window)
+				}
+			})
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 	"time"
@@ -17,8 +18,10 @@ type scheduler struct {
 	ring   []*sender // with bytes for any lane, in turn
 	resend []*item   // long items to send again, over any lane
 	unsent []*item   // short items, while no lane can take them
+	least  bool      // the last turn was that of the stream that has sent the least
 
 	path    path
+	rate    rate
 	counted time.Time // when the kernel was last asked for its losses
 	usage   *usage
 	wake    func(*lane)
@@ -209,14 +212,14 @@ func (q *scheduler) write(l *lane, it *item, b []byte, now time.Time, alone bool
 // nextLong returns the next piece of a long message for l: first one to send again,
 // then one of the streams in turn, then one that is late on another lane.
 func (q *scheduler) nextLong(l *lane, now time.Time) *item {
-	if l.stalled(now) >= bulkPatience || !q.carriesLong(l, now) {
+	if l.stalled(now) >= bulkPatience || !q.carriesLong(l, now) || q.isFull() {
 		return nil
 	}
 	if it := q.nextResend(l); it != nil {
 		return it
 	}
 	for len(q.ring) > 0 {
-		st := pop(&q.ring)
+		st := q.turn()
 		it := st.next()
 		if st.inRing = len(st.pending) > 0; st.inRing {
 			q.ring = append(q.ring, st)
@@ -227,6 +230,19 @@ func (q *scheduler) nextLong(l *lane, now time.Time) *item {
 	}
 	q.ring = nil
 	return q.nextLate(l, now)
+}
+
+// turn takes a stream out of the ring: every second time the one that has sent the
+// least. So a new message does not wait for all that are longer, and those go on.
+func (q *scheduler) turn() *sender {
+	q.least = !q.least
+	if !q.least {
+		return pop(&q.ring)
+	}
+	st := slices.MinFunc(q.ring, func(a, b *sender) int { return cmp.Compare(a.offset, b.offset) })
+	i := slices.Index(q.ring, st)
+	q.ring = slices.Delete(q.ring, i, i+1)
+	return st
 }
 
 // nextResend takes the first item to send again that l does not carry already.

@@ -343,3 +343,29 @@ func TestAckLanes(t *testing.T) {
 		})
 	}
 }
+
+// TestTurns: streams take turns, and every second one is the stream's that has sent the
+// least, so that a new message does not wait for all others.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := scheduled(t, 1)
+		for i, sent := range []uint64{3, 2, 1, 4} {
+			st := s.addStreamLocked(uint64(2 * i))
+			st.offset = sent << 20
+			s.sched.ring = append(s.sched.ring, &st.sender)
+		}
+		var turns []uint64
+		for range 8 {
+			st := s.sched.turn()
+			s.sched.ring = append(s.sched.ring, st)
+			turns = append(turns, st.offset>>20)
+		}
+		count := map[uint64]int{}
+		for _, n := range turns {
+			count[n]++
+		}
+		if count[1] < 4 || len(count) != 4 {
+			t.Errorf("the turns were those of the streams with %v MiB", turns)
+		}
+	})
+}

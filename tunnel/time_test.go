@@ -404,11 +404,14 @@ func TestReplaced(t *testing.T) {
 }
 
 // TestLaneCounts: 2 to begin with, 16 for a long message and for 30 s after, 1
-// when idle, and 2 again with the next stream.
+// when idle, and with the next stream 8 for a visit and 2 otherwise.
 func TestLaneCounts(t *testing.T) {
-	for name, ends := range map[string]func(agent, relay *Session) (from, to *Session){
-		"upload":   func(agent, relay *Session) (from, to *Session) { return relay, agent },
-		"download": func(agent, relay *Session) (from, to *Session) { return agent, relay },
+	for name, c := range map[string]struct {
+		ends func(agent, relay *Session) (from, to *Session)
+		want int // with a stream again
+	}{
+		"a stream of the relay": {func(agent, relay *Session) (from, to *Session) { return relay, agent }, visitLanes},
+		"a stream of the agent": {func(agent, relay *Session) (from, to *Session) { return agent, relay }, firstLanes},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -422,7 +425,7 @@ func TestLaneCounts(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				lanes(firstLanes, "to begin with")
-				from, to := ends(agent, relay)
+				from, to := c.ends(agent, relay)
 				near, far := pair(t, from, to)
 				go near.Write(make([]byte, 10_000_000))
 				io.ReadFull(far, make([]byte, 10_000_000))
@@ -437,7 +440,7 @@ func TestLaneCounts(t *testing.T) {
 				lanes(idleLanes, "idle")
 				near, far = pair(t, from, to)
 				time.Sleep(20 * time.Second)
-				lanes(firstLanes, "with a stream again")
+				lanes(c.want, "with a stream again")
 				near.Close()
 				far.Close()
 			})

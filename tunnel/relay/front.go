@@ -136,6 +136,11 @@ func (f *front) greet(c *conn) {
 		return
 	}
 	f.relay.metrics.handshakes.WithLabelValues("visitor").Inc()
+	if tcp := c.tcp(); tcp != nil {
+		// Otherwise the kernel takes megabytes for a visitor that has stopped reading:
+		// they would keep the tunnel busy that others wait for.
+		tunnel.Tune(tcp, "system")
+	}
 	switch {
 	case !f.relay.conns.promote(c, poolActive):
 		f.relay.tooMany("connections", c.addr)
