@@ -156,7 +156,7 @@ func (f *flight) spend(n int) {
 
 // text emits a part of a long text as that of a JSON string.
 func (f *flight) text(b []byte) error {
-	f.begin(b[0])
+	f.begin(rune(b[0]))
 	for _, c := range b {
 		f.out = f.appendJSON(f.out, c, []byte{c})
 	}
@@ -168,7 +168,7 @@ func (f *flight) text(b []byte) error {
 }
 
 // begin starts f.out. A "$" at the beginning of a string has a meaning in a row.
-func (f *flight) begin(c byte) {
+func (f *flight) begin(c rune) {
 	f.out = f.out[:0]
 	if f.first && c == '$' {
 		f.out = append(f.out, '$')
@@ -195,9 +195,8 @@ func (f *flight) escape(c rune, size int, written []byte) error {
 	case f.lost:
 		return f.put(written)
 	case f.part == inText && int64(size) <= f.length:
-		f.begin(0)
+		f.begin(c)
 		if c < 0x80 {
-			f.begin(byte(c))
 			f.out = f.appendJSON(f.out, byte(c), written)
 		} else {
 			f.out = append(f.out, written...)
@@ -256,7 +255,7 @@ func (f *flight) put(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	return f.emit(b, false)
+	return f.emit(b, f.lost) // there may be lengths in what cannot be understood
 }
 
 // end emits a length that is not complete.

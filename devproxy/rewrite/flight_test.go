@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -199,6 +200,67 @@ func TestFlightUnchanged(t *testing.T) {
 					t.Errorf("%s becomes\n%s", page, got)
 				}
 			}
+		}
+	}
+}
+
+// TestFlightBreaksOff: a page that ends within a script with rows ends, with all of it.
+func TestFlightBreaksOff(t *testing.T) {
+	for _, text := range []string{"QUFB", "QUFBa", "QUFBaa", "QUFBaaa", "QUE=", "QUFBQUE=", "QUFBQQ==", "a", "MTpb", "MTpUNSxhYg=="} {
+		for _, rest := range []string{"", "</script>", "</script><p>"} {
+			page := `<script>self.__next_f.push([3,"` + text + rest
+			for _, cut := range []func(int) int{whole, func(int) int { return 1 }} {
+				done := make(chan string, 1)
+				go func() {
+					got, _, _ := pageThrough(t, page, nil, cut)
+					done <- got
+				}()
+				select {
+				case got := <-done:
+					if text != "MTpUNSxhYg==" && got != page { // a text becomes a string
+						t.Errorf("%q becomes %q", page, got)
+					}
+				case <-time.After(time.Minute):
+					t.Fatalf("%q never ends", page)
+				}
+			}
+		}
+	}
+}
+
+// TestFlightLost: rows that cannot be understood may have lengths, so that no URL of them is
+// replaced.
+func TestFlightLost(t *testing.T) {
+	rows := strings.Repeat("1", 100) + ":[]\n2:T16,https://shop.localhost"
+	page := `<script>self.__next_f.push([1,` + escapeScript([]byte(rows)) + ")</script>"
+	for _, cut := range []func(int) int{whole, func(int) int { return 1 }} {
+		h := http.Header{"Content-Type": {"text/x-component"}}
+		if got, err := respond(request(), h, 200, []byte(rows), cut, ignore); err != nil || got.Body.String() != rows {
+			t.Errorf("%q becomes %q, %v", rows, got.Body, err)
+		}
+		if got, _, _ := pageThrough(t, page, nil, cut); got != page {
+			t.Errorf("%s becomes\n%s", page, got)
+		}
+	}
+}
+
+// TestFlightInvalidBase64: what is no Base64 stays as it is, and what follows it.
+func TestFlightInvalidBase64(t *testing.T) {
+	const page = `<script>self.__next_f.push([3,"QUFBQUE=!"])</script><script>self.__next_f.push([3,"QUFB"])</script>`
+	for _, cut := range []func(int) int{whole, func(int) int { return 1 }, func(int) int { return 5 }} {
+		if got, _, _ := pageThrough(t, page, nil, cut); got != page {
+			t.Errorf("%s becomes\n%s", page, got)
+		}
+	}
+}
+
+// TestFlightDollar: a "$" at the beginning of a text keeps its meaning, however a script
+// writes it.
+func TestFlightDollar(t *testing.T) {
+	for _, dollar := range []string{"$", `\$`, `\x24`, `\u0024`} {
+		got, _, _ := pageThrough(t, `<script>self.__next_f.push([1,"1:T2,`+dollar+`1"])</script>`, nil, whole)
+		if want := `<script>self.__next_f.push([1,"1:\"$` + dollar + `1\"\n"])</script>`; got != want {
+			t.Errorf("%s becomes %s, want %s", dollar, got, want)
 		}
 	}
 }

@@ -105,6 +105,9 @@ func (s *flightScripts) script(b []byte, end bool) error {
 		}
 		b = b[n:]
 	}
+	if end && s.within == inBase64 { // the script breaks off
+		return s.write(s.encoded(len(s.decoded)), true)
+	}
 	return s.code(b)
 }
 
@@ -245,29 +248,34 @@ func code(b []byte, digits int) (c rune, size, n int) {
 // stays as it is.
 func (s *flightScripts) base64(b []byte, end bool) (int, error) {
 	n := bytes.IndexByte(b, '"')
-	closed := n >= 0
-	if !closed {
+	last := n >= 0 || end
+	if n < 0 {
 		n = len(b)
 	}
 	groups := n &^ 3
-	if groups == 0 && !closed && !end {
+	if groups == 0 && !last {
 		return -1, nil
 	}
 	rows := make([]byte, base64.StdEncoding.DecodedLen(groups))
 	size, err := base64.StdEncoding.Decode(rows, b[:groups])
-	s.lost = s.lost || err != nil || closed && groups < n
+	s.lost = s.lost || err != nil || last && groups < n
 	if s.lost {
 		s.within = inCode
-		return n, s.code(append(base64.StdEncoding.AppendEncode(nil, s.decoded), b[:n]...))
+		return n, s.code(append(s.encoded(len(s.decoded)), b[:n]...))
 	}
 	_ = s.run(rows[:size]) // toBase64 does not fail
 	whole := len(s.decoded)
-	if closed {
+	if last {
 		s.within = inCode
 	} else {
 		whole -= whole % 3
 	}
-	text := base64.StdEncoding.AppendEncode(nil, s.decoded[:whole])
-	s.decoded = append(s.decoded[:0], s.decoded[whole:]...)
-	return groups, s.write(text, true)
+	return groups, s.write(s.encoded(whole), true)
+}
+
+// encoded takes so many bytes of s.decoded, and returns them in Base64.
+func (s *flightScripts) encoded(n int) []byte {
+	text := base64.StdEncoding.AppendEncode(nil, s.decoded[:n])
+	s.decoded = append(s.decoded[:0], s.decoded[n:]...)
+	return text
 }

@@ -76,6 +76,17 @@ type segment struct {
 	policies bool // a <meta> whose policy gets the additions
 }
 
+// appendSegment appends a copy of s, to the last segment if that is of the same kind: a
+// segment takes more memory than a few bytes of text.
+func appendSegment(all []segment, s segment) []segment {
+	if n := len(all); n > 0 && all[n-1].verbatim == s.verbatim && !all[n-1].policies && !s.policies {
+		all[n-1].text = append(all[n-1].text, s.text...)
+		return all
+	}
+	s.text = bytes.Clone(s.text)
+	return append(all, s)
+}
+
 func newPage(names *Names, text *Text, policy func(string) string, tell func(string)) *page {
 	p := &page{names: names, text: text, buffers: pool.Get().(*buffers), policy: policy, tell: tell, hashes: hashes{}, added: additions{}}
 	p.rows.names, p.rows.write = names, p.emit
@@ -370,12 +381,7 @@ func (p *page) meta(t *attributes) error {
 	if hashed && p.since.IsZero() {
 		p.holdBack()
 	}
-	if hashed && p.hold {
-		p.held = append(p.held, segment{text: bytes.Clone(t.tag), policies: true})
-		p.size += len(t.tag)
-		return nil
-	}
-	return p.write(t.tag)
+	return p.put(segment{text: t.tag, policies: hashed && p.hold})
 }
 
 // holdBack holds back what follows, unless too many pages are.
@@ -430,11 +436,7 @@ func (p *page) allowChanged(content []byte) error {
 	if p.inline {
 		parts = nil
 		p.rows.write = func(b []byte, verbatim bool) error {
-			if n := len(parts); n > 0 && !verbatim && !parts[n-1].verbatim {
-				parts[n-1].text = append(parts[n-1].text, b...)
-			} else {
-				parts = append(parts, segment{text: bytes.Clone(b), verbatim: verbatim})
-			}
+			parts = appendSegment(parts, segment{text: b, verbatim: verbatim})
 			return nil
 		}
 		_ = p.rows.script(content, true) // which does not fail then
@@ -476,8 +478,7 @@ func (p *page) put(s segment) error {
 	if !p.hold {
 		return p.send(s)
 	}
-	s.text = bytes.Clone(s.text)
-	p.held = append(p.held, s)
+	p.held = appendSegment(p.held, s)
 	if p.size += len(s.text); p.size > maxHeld {
 		return p.release()
 	}

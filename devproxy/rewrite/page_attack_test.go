@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // Text that a stranger has written on a shared site must not move the limits of values and
@@ -54,6 +55,33 @@ func TestPageHoldsHostileText(t *testing.T) {
 				if got, _, _ := pageThrough(t, test.page, nil, cut); got != test.want {
 					t.Errorf("it becomes\n%.900s\nwant\n%.900s", got, test.want)
 				}
+			}
+		})
+	}
+}
+
+// A page that is held back takes little more memory than its text, however it is cut.
+func TestMemoryOfHeldPage(t *testing.T) {
+	hash := "'" + padded(of([]byte("x"))[0]) + "'"
+	for name, text := range map[string]string{
+		"tags":            strings.Repeat("<svg>", maxHeld/8),
+		"escapes in rows": `<script>self.__next_f.push([1,"1:` + strings.Repeat(`\n`, maxHeld/4) + `"])</script>`,
+		"bytes in rows":   `<script>self.__next_f.push([1,"1:offfff,` + strings.Repeat(`\n`, maxHeld/4) + `"])</script>`,
+		"policies":        strings.Repeat(`<meta http-equiv=content-security-policy content="script-src `+hash+`">`, 2*maxHeld/len(hash)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPage(testNames(), NewText(testNames(), io.Discard), strings.ToLower, func(string) {})
+			defer p.free()
+			p.holdFor([]string{"script-src " + hash})
+			if _, err := io.WriteString(p, text); err != nil {
+				t.Fatal(err)
+			}
+			size := 0
+			for _, s := range p.held {
+				size += cap(s.text)
+			}
+			if size += cap(p.held) * int(unsafe.Sizeof(segment{})); size > 4*maxHeld {
+				t.Errorf("%d bytes take %d", len(text), size)
 			}
 		})
 	}
