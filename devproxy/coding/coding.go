@@ -46,7 +46,7 @@ func Decode(from io.Reader, coding string, read func(io.Reader) error) error {
 		}
 		return read(decoder)
 	case "br":
-		return read(brotli.NewReader(from))
+		return read(brotliReader{brotli.NewReader(from)})
 	case "zstd":
 		decoder, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -56,6 +56,18 @@ func Decode(from io.Reader, coding string, read func(io.Reader) error) error {
 		return read(decoder)
 	}
 	return ErrUnknown
+}
+
+// brotliReader ends where the content ends. The library's reader sometimes fails there: if the
+// last bytes came one by one, it takes those that it has decoded for excess.
+type brotliReader struct{ *brotli.Reader }
+
+func (r brotliReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err.Error() == "brotli: excessive input" { // which only complete content has
+		err = io.EOF
+	}
+	return n, err
 }
 
 // canonical returns the name of a coding; empty for none.

@@ -7,7 +7,9 @@ import (
 	"compress/zlib"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"testing"
+	"testing/iotest"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -67,5 +69,38 @@ func TestDecode(t *testing.T) {
 	}
 	if err := Decode(bytes.NewReader([]byte("x")), "gzip", unread); err == nil {
 		t.Error("no gzip is decoded")
+	}
+}
+
+// TestDecodeBytes: content whose bytes come one by one is decoded to its end.
+func TestDecodeBytes(t *testing.T) {
+	words := [...]string{"<p>", "</p>\n", "href=", "https://shop.example", "/cart", "a", "of", " ", "1", "42"}
+	for _, name := range []string{"gzip", "deflate", "br", "zstd"} {
+		for n := range 200 {
+			r := rand.New(rand.NewPCG(uint64(n), 1))
+			var text string
+			var body bytes.Buffer
+			encoder := NewEncoder(&body, name)
+			for range 1 + r.IntN(4) {
+				_ = encoder.Flush()
+				var piece string
+				for range 1 + r.IntN(60) {
+					piece += words[r.IntN(len(words))]
+				}
+				text += piece
+				_, _ = io.WriteString(encoder, piece)
+			}
+			if err := encoder.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var got []byte
+			err := Decode(iotest.OneByteReader(&body), name, func(r io.Reader) (err error) {
+				got, err = io.ReadAll(r)
+				return err
+			})
+			if err != nil || string(got) != text {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
+		}
 	}
 }

@@ -316,7 +316,7 @@ func endOfComment(b []byte, end bool) (size int, done bool) {
 // element writes a start tag that matters.
 func (p *page) element(name string, tag []byte) error {
 	t := attributesOf(tag)
-	if isRaw(name) && !(p.foreign > 0 && t.closed()) {
+	if isRaw(name) && (p.foreign == 0 || !t.closed()) {
 		p.in = name
 		p.inline = name == "script" && !t.has("src")
 		p.checked = len(p.hashes) > 0 && !t.has("nonce") && (name == "style" || p.inline)
