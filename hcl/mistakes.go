@@ -54,6 +54,7 @@ var (
 	anyLine       = regexp.MustCompile(``)
 	mergeMark     = regexp.MustCompile(`^(<<<<<<<|=======|>>>>>>>|\|\|\|\|\|\|\|)`)
 	colon         = regexp.MustCompile(`(?:^|\{)[ \t]*([A-Za-z_][\w-]*)[ \t]*(:)[ \t]*()`)
+	labelAndBrace = regexp.MustCompile(`^"[^"]*"[ \t]*\{`) // tcp is the name of a block and of an attribute
 	noEquals      = regexp.MustCompile(`(?:^|\{)[ \t]*([a-z_]+)([ \t]+)[^\s={]`)
 	templateLabel = regexp.MustCompile(`^[ \t]*(host|route|service|tcp|udp)[ \t]+"([^"]*[$%]\{.*\}[^"]*)"`)
 	unquotedLabel = regexp.MustCompile(`^[ \t]*(host|route|service|tcp|udp)[ \t]+([^\s"{]+|"[^\s"{]+|[^\s"{]+")[ \t\r]*(\{|$)`)
@@ -81,7 +82,7 @@ func repairColon(l *line, m []int) bool {
 func repairNoEquals(l *line, _ []int) bool {
 	for _, m := range noEquals.FindAllStringSubmatchIndex(l.text, -1) {
 		name := l.text[m[2]:m[3]]
-		if !isAttribute(name) || l.at < l.start+m[2] {
+		if !isAttribute(name) || l.at < l.start+m[2] || labelAndBrace.MatchString(l.text[m[5]:]) {
 			continue
 		}
 		value := strings.TrimRight(l.text[m[5]:max(m[5], codeEnd(l.text))], "} \t\r;,")

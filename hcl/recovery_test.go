@@ -27,6 +27,7 @@ func TestRecovery(t *testing.T) {
 		{"shell variable", "host \"a.localhost\" {\n  upstream = $PORT\n  hold = \"5\"\n}\n", []string{environmentSummary, `"5" is not a valid duration`, found}},
 		{"no brace", "host \"a.localhost\"\n  upstream = 0\n}\n", []string{`the "{" of a block must be on the line of its name`, found}},
 		{"comparison", "host \"a.localhost\" {\n  upstream == 3000\n  hold = \"5\"\n}\n", []string{`an attribute needs "="`, `"5" is not a valid duration`, found}},
+		{"tcp block on two lines", "tcp \"a\" { upstream = 0\n  public = true }\n", []string{"a block that begins like this must end on the same line", `the "}" of a block on several lines must be on a separate line`, found}},
 		{"interpolation without end", "host \"a.localhost\" {\n  upstream = \"${3\"\n  hold = \"5\"\n}\n", []string{`this "${" is not closed`, `"5" is not a valid duration`, found}},
 		{"heredoc without end", next + "host \"a.localhost\" {\n  upstream = <<EOT\nx\n}\n", []string{found, "this text is not closed"}},
 		{"two blocks on a line", "host \"a.localhost\" { upstream = 1 } host \"b.localhost\" { upstream = 1 }\n", []string{"unexpected text after this block", found}},

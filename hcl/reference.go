@@ -124,6 +124,9 @@ func (s *scope) checkServiceAttribute(name string, v cty.Value, reference hcl.Tr
 func (s *scope) unknownMember(root, name string, nodes map[string]*node, at Range) {
 	names := sortedKeys(nodes)
 	detail := fmt.Sprintf("%ss: %s", root, strings.Join(names, ", "))
+	if root == "tcp" || root == "udp" {
+		detail = fmt.Sprintf("%s blocks: %s", root, strings.Join(names, ", "))
+	}
 	near := nearest(name, names)
 	switch {
 	case len(names) == 0 && root == "local":
