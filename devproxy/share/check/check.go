@@ -92,6 +92,7 @@ func Run(ctx context.Context, s *Subject, report func(doctor.Finding)) {
 	}
 	r.about = ""
 	r.callback(ctx)
+	r.ports()
 	r.limits()
 	r.group = groupApp
 	r.pages(ctx, hosts)

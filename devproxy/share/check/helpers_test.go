@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,8 @@ type edge struct {
 	answers map[string]http.HandlerFunc // by "path", or "host path"
 	next    chan struct{}
 	release sync.Once
+
+	strangers atomic.Int64 // requests to the paths of probes without the token
 }
 
 // startEdge serves names below share.localhost with the certificate of a test CA.
@@ -78,6 +81,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Header.Get("Authorization") != "Bearer "+token {
+		e.strangers.Add(1)
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -99,7 +100,7 @@ func (r *run) certified(ctx context.Context, h host) bool {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	res, err := r.visitor.do(ctx, "HEAD", h.at("request"), nil, false)
+	res, err := r.visitor.do(ctx, http.MethodGet, h.at("request"), nil, true)
 	if text, fix, ok := certificateFault(err, time.Now()); err != nil && ok {
 		r.fault("certificate", fix, "relay: %s", text)
 		return false
