@@ -389,6 +389,10 @@ func (run *relayRun) close() {
 // machine only, to try a share as a visitor sees it.
 const devWord = "dev"
 
+// devPorts are the ports that the relay inside of up has for tcp and udp blocks: above those
+// that devproxy chooses on this machine, and below those of outgoing connections (Linux).
+const devPorts = "30000-30999"
+
 // innerRelay is a relay like `devproxy relay --dev`, inside of `up`. It keeps nothing.
 type innerRelay struct {
 	run    *relayRun
@@ -403,7 +407,7 @@ func openInnerRelay(ctx context.Context) (*innerRelay, error) {
 		return nil, failf("make sure that there is space for temporary files", "cannot make a folder for a relay: %w", err)
 	}
 	d := &innerRelay{folder: folder}
-	cfg := relayOptions{dev: true, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
+	cfg := relayOptions{dev: true, tcp: devPorts, udp: devPorts, state: filepath.Join(folder, "relay.db"), congestion: "system", namesPerKey: 10, memory: relay.DefaultMemory >> 20}
 	if err = cfg.check(false); err == nil {
 		d.run = newRelayRun(cfg, slog.New(slog.DiscardHandler))
 		if err = d.run.start(ctx, nil); err == nil {

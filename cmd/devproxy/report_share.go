@@ -292,7 +292,7 @@ func whoMayVisit(sh control.Share) string {
 	public, named := slices.Contains(sh.Public, "/"), strings.Contains(sh.URL, "?")
 	return "anyone" + when(!public || !named, " with the link") +
 		when(sh.Password && !public, " and the password") +
-		when(len(sh.Allow) > 0, " from "+strings.Join(sh.Allow, ", "))
+		when(len(sh.Allow) > 0, " from "+addresses(sh.Allow))
 }
 
 // whoMayConnect says whose connections to a block are passed on.
@@ -301,9 +301,19 @@ func whoMayConnect(sh control.Share, p control.SharedPort) string {
 	case p.Public && len(sh.Allow) == 0:
 		return "anyone can connect"
 	case p.Public:
-		return "from " + strings.Join(sh.Allow, ", ")
+		return "from " + addresses(sh.Allow)
 	}
-	return "from " + strings.Join(p.Allow, ", ") + when(len(sh.Allow) > 0, ", and of these only "+strings.Join(sh.Allow, ", "))
+	return "from " + addresses(p.Allow) + when(len(sh.Allow) > 0, ", and of these only "+addresses(sh.Allow))
+}
+
+// addresses lists ranges as a Proxyfile has them: that of one address is the address.
+func addresses(ranges []string) string {
+	return strings.Join(each(ranges, func(text string) string {
+		if prefix, err := netip.ParsePrefix(text); err == nil && prefix.IsSingleIP() {
+			return prefix.Addr().String()
+		}
+		return text
+	}), ", ")
 }
 
 // printShareStatus prints the share that status found; nil prints nothing.
