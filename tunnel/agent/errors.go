@@ -227,7 +227,7 @@ func (t target) refused(r *tunnel.Refusal, key ed25519.PrivateKey) *Error {
 	case tunnel.CodeRevoked:
 		return e(ReasonRevoked, "its operator has revoked this folder's key", "contact the operator")
 	case tunnel.CodeBadToken:
-		return e(ReasonBadToken, "the enrolment token is not valid, or no longer", fmt.Sprintf("devproxy relay login %s --token TOKEN, with a token from its operator", t))
+		return e(ReasonBadToken, "the enrolment token is not valid, or no longer", fmt.Sprintf("with a token from its operator:\ndevproxy relay login %s --token TOKEN", t))
 	case tunnel.CodeNameTaken:
 		return e(ReasonNameTaken, said, "choose another, share { name = \"…\" }, or leave it out for a link that no one can guess\n"+
 			"if it is your own, of another machine or of this folder before it was renamed or cloned again:\n"+

@@ -100,8 +100,8 @@ func (t target) unknownIssuer(chain []*x509.Certificate, err error) error {
 	e := &Error{Reason: ReasonInspected, Op: "verify", Addr: t.String(), Err: err}
 	if len(chain) > 0 {
 		issuer := chain[len(chain)-1].Issuer
-		e.Err = fmt.Errorf("its certificate is signed by %q, which this machine does not trust: %w", printable(cmp.Or(issuer.CommonName, issuer.String())), err)
-		e.Fix = fmt.Sprintf("if that is a company's proxy, %s\nif it is the relay's own: devproxy relay login %s --pin %s", t.inspectedFix(), t, Pin(chain[0]))
+		e.Err = fmt.Errorf("its certificate is signed by %q, which this machine does not trust", printable(cmp.Or(issuer.CommonName, issuer.String())))
+		e.Fix = fmt.Sprintf("if that is a company's proxy, %s\nif it is the relay's own:\ndevproxy relay login %s --pin %s", t.inspectedFix(), t, Pin(chain[0]))
 	}
 	if isLocal(t.host) {
 		e.Reason, e.Fix = ReasonCertificate, "run the relay and devproxy here with the same DEVPROXY_HOME: its CA signs for both"
