@@ -206,10 +206,13 @@ func (l *link) domainView() *control.Domain {
 }
 
 // explainDomain is Explain for a domain that is not granted: the share itself works, and
-// what a relay says of a domain has the fix in it.
+// what a relay says of a domain has the fix in it, unless waiting is the fix.
 func explainDomain(why error) (text, fix string) {
 	if e, ok := errors.AsType[*agent.Error](why); ok {
-		return strings.TrimPrefix(failure.Text(e.Err), "it is busy: "), ""
+		if e.Reason == agent.ReasonBusy {
+			fix = "devproxy asks again"
+		}
+		return strings.TrimPrefix(failure.Text(e.Err), "it is busy: "), fix
 	}
 	return Explain(why)
 }

@@ -175,8 +175,8 @@ func TestDomainOfALink(t *testing.T) {
 	d.relay.refusal = &agent.Error{Reason: agent.ReasonBusy, Err: errors.New("it is busy: the certificate is being issued")}
 	d.ask()
 	d.wants("a certificate that is ordered", control.DomainRefused, "the certificate is being issued", ShareDomain)
-	if text := d.Status().Domain.Error; d.live.domain.pause != pause || strings.HasPrefix(text, "it is busy") {
-		t.Errorf("a certificate that is ordered: %q, asked again after %v", text, d.live.domain.pause)
+	if domain := d.Status().Domain; d.live.domain.pause != pause || strings.HasPrefix(domain.Error, "it is busy") || domain.Fix != "devproxy asks again" {
+		t.Errorf("a certificate that is ordered: %+v, asked again after %v", domain, d.live.domain.pause)
 	}
 	d.relay.refusal = &agent.Error{Reason: agent.ReasonBadClaim, Err: errors.New("no certificate")}
 	d.ask()

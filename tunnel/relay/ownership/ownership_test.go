@@ -47,6 +47,9 @@ func newWorld(t *testing.T, lines ...string) *world {
 
 // top implements lookup.
 func (w *world) top(_ context.Context, domain string) ([]string, error) {
+	if domain == "info." {
+		return nil, &net.DNSError{Err: "dial udp 192.0.2.53:53: network is unreachable", Name: domain, Server: "192.0.2.53:53"}
+	}
 	if domain != "com." {
 		return nil, &net.DNSError{Err: "no such host", Name: domain, IsNotFound: true}
 	}
@@ -137,7 +140,8 @@ func TestProve(t *testing.T) {
 		"a referral to itself":     {lines: []string{delegated, "a. example.com. 60 NS b.", "b." + soa, "b. demo.example.com. 60 CNAME " + own + "."}, want: "no DNS server of its zone answers"},
 		"a referral aside":         {lines: []string{delegated, "a. other.example.com. 60 NS b.", "b." + soa, "b. demo.example.com. 60 CNAME " + own + "."}, want: "no DNS server of its zone answers"},
 		"nobody answers":           {lines: []string{delegated}, want: "no DNS server of its zone answers"},
-		"an unknown top":           {domain: "demo.example.org", want: "cannot find the DNS servers of org: lookup org.: no such host"},
+		"an unknown top":           {domain: "demo.example.org", want: `there is no top-level domain "org"`},
+		"no resolver":              {domain: "demo.example.info", want: `cannot check who owns demo.example.info: the relay's DNS resolver does not find the servers of "info"`},
 		"its parent's alias":       {domain: "a.demo.example.com", lines: []string{delegated, "a." + soa, "a. demo.example.com. 60 CNAME " + own + "."}, want: "a.demo.example.com CNAME " + own},
 		"the relay's name":         {domain: "shop.t.example.net", want: `the domain "shop.t.example.net" is the relay's own`},
 	} {

@@ -51,7 +51,7 @@ func (w *walk) find(ctx context.Context, name string, kind uint16) ([][]string, 
 	zone := dns.Fqdn(labels[len(labels)-1])
 	servers, err := w.top(ctx, zone)
 	if err != nil {
-		return nil, fmt.Errorf("cannot find the DNS servers of %s: %w", strings.TrimSuffix(zone, "."), err)
+		return nil, topError(strings.TrimSuffix(zone, "."), err)
 	}
 	for range maxDepth {
 		servers = some(servers)
@@ -75,6 +75,15 @@ func (w *walk) find(ctx context.Context, name string, kind uint16) ([][]string, 
 		return answers, nil
 	}
 	return nil, errors.New("its DNS servers refer to others too often")
+}
+
+// topError says why the servers of a top-level domain were not found, without addresses of
+// the relay's network: its users read it.
+func topError(top string, err error) error {
+	if failed, ok := errors.AsType[*net.DNSError](err); ok && failed.IsNotFound {
+		return fmt.Errorf("there is no top-level domain %q", top)
+	}
+	return fmt.Errorf("the relay's DNS resolver does not find the servers of %q", top)
 }
 
 // some returns at most maxServers of servers, in any order.
