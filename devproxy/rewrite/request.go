@@ -125,21 +125,44 @@ func (r *Request) replaceBody(names *Names) error {
 		left -= piece
 	}
 	text := body.Bytes()
-	var changed bytes.Buffer
+	changed := changedBody{held: &r.held, size: len(text)}
 	out := NewText(names, &changed)
 	if boundary := boundaryOf(r.Header); boundary != "" {
 		replaceParts(out, text, boundary)
 	} else {
-		_, _ = out.Write(text) // a Buffer does not fail
+		_, _ = out.Write(text) // a changedBody does not fail
 	}
 	_ = out.Close()
-	if out.replaced > 0 {
+	if out.replaced > 0 && !changed.full {
 		text = changed.Bytes()
 		r.ContentLength = int64(len(text))
 		r.Header["Content-Length"] = []string{strconv.Itoa(len(text))}
 	}
 	r.Body = joined{bytes.NewReader(text), r.Body}
 	return nil
+}
+
+// changedBody collects a body with its URLs replaced.
+type changedBody struct {
+	bytes.Buffer
+	held *bodyMemory
+	size int  // that counts
+	full bool // the memory isn't enough
+}
+
+// Write implements io.Writer. It never fails.
+func (b *changedBody) Write(p []byte) (int, error) {
+	if b.full {
+		return len(p), nil
+	}
+	if grown := b.Len() + len(p) - b.size; grown > 0 {
+		if b.full = !b.held.take(int64(grown)); b.full {
+			b.Buffer = bytes.Buffer{}
+			return len(p), nil
+		}
+		b.size += grown
+	}
+	return b.Buffer.Write(p)
 }
 
 // joined is a body of which a part was read.

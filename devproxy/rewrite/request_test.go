@@ -125,6 +125,41 @@ func TestBodiesOfOneVisitor(t *testing.T) {
 	}
 }
 
+// TestGrownBodies: what a body grows counts too, and beyond the limit it stays as it is.
+func TestGrownBodies(t *testing.T) {
+	const short = "//shop.localhost "
+	from := netip.MustParseAddr("192.0.2.1")
+	for _, kind := range []string{"application/json", "multipart/form-data; boundary=b"} {
+		body := strings.Repeat(short, (maxBody-200)/len(short))
+		if boundaryOf(http.Header{"Content-Type": {kind}}) != "" {
+			body = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + body + "\r\n--b--\r\n"
+		}
+		var open []*Request
+		for range maxBodiesOf / maxBody {
+			got, in := bodyThrough(t, body, from, "Content-Type", kind)
+			open = append(open, in)
+			changed := strings.ReplaceAll(body, short, "//shop-k3.t.example.com ")
+			if got != body && got != changed {
+				t.Error("a part of a body is replaced")
+			}
+			if used := int64(len(got)); got == changed && in.held.size < used {
+				t.Errorf("a body of %d bytes counts as %d", used, in.held.size)
+			}
+		}
+		if got, in := bodyThrough(t, body, from, "Content-Type", kind); got != body {
+			t.Error("bodies beyond the limit are replaced")
+		} else {
+			open = append(open, in)
+		}
+		for _, in := range open {
+			in.Free()
+		}
+	}
+	if inMemory.used != 0 || len(inMemory.of) != 0 {
+		t.Errorf("%d bytes of %d visitors are counted after the last", inMemory.used, len(inMemory.of))
+	}
+}
+
 // TestDeclaredBodies: a body counts as it arrives, whatever length it declares.
 func TestDeclaredBodies(t *testing.T) {
 	from := netip.MustParseAddr("192.0.2.1")
