@@ -2,6 +2,7 @@ package devproxy
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"net/http"
 	"time"
@@ -21,7 +22,7 @@ type expecter interface {
 
 // claimCallback adds the project's callback host to a claim.
 func (l *link) claimCallback(claim *tunnel.Claim) {
-	if l.callbackKey == nil || len(l.plan.Callback) == 0 || l.foreign() || isWildcard(l.plan.Hosts[0]) {
+	if l.callbackKey == nil || l.foreign() {
 		return
 	}
 	claim.Callback = tunnel.NewCallback(l.callbackKey, l.key.Public(), l.plan.Callback, l.localOrigin)
@@ -40,12 +41,12 @@ func localOrigin(p *plan.Share, port uint16) string {
 	return origin
 }
 
-// openCallbackKey opens the key of the callback host that p has, if it has one.
-func (s *Sharer) openCallbackKey(l *link, p *plan.Share) (err error) {
-	if l.callbackKey == nil && len(p.Callback) > 0 {
-		l.callbackKey, err = s.Store.CallbackKey(p.Identity())
+// openCallbackKey opens the key of the callback host that p has; nil for none.
+func openCallbackKey(store credentials.Store, p *plan.Share) (ed25519.PrivateKey, error) {
+	if p.CallbackOwner() == "" {
+		return nil, nil
 	}
-	return err
+	return store.CallbackKey(p.CallbackOwner())
 }
 
 // callbackOrigin returns the origin of the callback host that was granted; empty for none.
@@ -74,7 +75,7 @@ func (l *link) withoutCallback() string {
 	case len(l.plan.Callback) == 0:
 	case l.foreign():
 		return "callback: its addresses do not last"
-	case l.grant.Domain != "" && l.grant.Callback == "" && !isWildcard(l.plan.Hosts[0]):
+	case l.grant.Domain != "" && l.grant.Callback == "" && l.callbackKey != nil:
 		return "callback: the relay is an older version; ask its operator to update it"
 	}
 	return ""
@@ -83,10 +84,10 @@ func (l *link) withoutCallback() string {
 // Callbacks returns the URLs of the callback host of the project of p, which last across
 // links; nil before its first share.
 func Callbacks(store credentials.Store, p *plan.Share) []string {
-	if len(p.Callback) == 0 {
+	if p.CallbackOwner() == "" {
 		return nil
 	}
-	return callbackURLs(store.CallbackOrigin(p.Identity()), p)
+	return callbackURLs(store.CallbackOrigin(p.CallbackOwner()), p)
 }
 
 // findLogins has the relay send the answers to the logins that the response begins to this

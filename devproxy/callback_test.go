@@ -1,6 +1,7 @@
 package devproxy
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"reflect"
 	"slices"
@@ -16,13 +17,36 @@ import (
 func callbackLink(t *testing.T, hosts ...string) *link {
 	t.Helper()
 	p := &plan.Share{Domain: "shop.localhost", Project: "shop", Hosts: hosts, Callback: []string{"/auth/callback", "/other"}}
-	key, err := credentials.Store{Home: t.TempDir()}.CallbackKey(p.Identity())
+	return callbackLinkOf(t, credentials.Store{Home: t.TempDir()}, p)
+}
+
+// callbackLinkOf is a link of p.
+func callbackLinkOf(t *testing.T, store credentials.Store, p *plan.Share) *link {
+	t.Helper()
+	key, err := openCallbackKey(store, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &link{
-		key: &credentials.Key{Private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}, callbackKey: key,
-		relays: []credentials.Login{{Relay: "t.example.com"}}, terms: terms{plan: p, localOrigin: localOrigin(p, 8443)},
+		key:    &credentials.Key{Private: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))},
+		relays: []credentials.Login{{Relay: "t.example.com"}}, terms: terms{plan: p, localOrigin: localOrigin(p, 8443), callbackKey: key},
+	}
+}
+
+// TestCallbackOfAnotherHost: a project that calls itself like another one, with a first host
+// of its own, gets a callback host of its own. So it changes nothing about the other's.
+func TestCallbackOfAnotherHost(t *testing.T) {
+	store := credentials.Store{Home: t.TempDir()}
+	of := func(hosts ...string) *tunnel.Callback {
+		p := &plan.Share{Domain: "shop.localhost", Project: "shop", Hosts: hosts, Callback: []string{"/auth/callback"}}
+		return callbackLinkOf(t, store, p).claim().Callback
+	}
+	shop, clone, other := of("shop.localhost"), of("shop.localhost", "admin.shop.localhost"), of("evil.localhost", "shop.localhost")
+	if !bytes.Equal(shop.Key, clone.Key) {
+		t.Error("a clone has another callback host")
+	}
+	if bytes.Equal(shop.Key, other.Key) {
+		t.Errorf("the callback host of %s leads to %s", shop.Local, other.Local)
 	}
 }
 
@@ -36,13 +60,10 @@ func TestCallbackIsClaimed(t *testing.T) {
 	if !reflect.DeepEqual(claim, l.claim()) {
 		t.Error("the claim changes, so that every save sends it again")
 	}
-	for name, change := range map[string]func(*link){
-		"without callback": func(l *link) { l.plan.Callback = nil },
-		"a provider":       func(l *link) { l.provider = provider.Provider{Name: "cloudflare"} },
-		"a wildcard first": func(l *link) { l.plan.Hosts = []string{"*.shop.localhost", "shop.localhost"} },
-	} {
-		l := callbackLink(t, "shop.localhost")
-		if change(l); l.claim().Callback != nil {
+	l.provider = provider.Provider{Name: "cloudflare"}
+	without := callbackLinkOf(t, credentials.Store{Home: t.TempDir()}, &plan.Share{Domain: "shop.localhost", Hosts: []string{"shop.localhost"}})
+	for name, l := range map[string]*link{"without callback": without, "a provider": l, "a wildcard first": callbackLink(t, "*.shop.localhost", "shop.localhost")} {
+		if l.claim().Callback != nil {
 			t.Errorf("%s: it claims %+v", name, l.claim().Callback)
 		}
 	}
@@ -76,14 +97,14 @@ func TestWithoutCallback(t *testing.T) {
 // TestCallbacks are known without a share, once a relay has granted a callback host.
 func TestCallbacks(t *testing.T) {
 	store := credentials.Store{Home: t.TempDir()}
-	p := &plan.Share{Domain: "shop.localhost", Callback: []string{"/auth/callback", "/other"}}
+	p := &plan.Share{Domain: "shop.localhost", Hosts: []string{"shop.localhost"}, Callback: []string{"/auth/callback", "/other"}}
 	if got := Callbacks(store, p); got != nil {
 		t.Errorf("before the first share: %q", got)
 	}
-	if _, err := store.CallbackKey(p.Identity()); err != nil {
+	if _, err := openCallbackKey(store, p); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.SetCallbackOrigin(p.Identity(), callbackOrigin(tunnel.Grant{Callback: "callback-x.t.example.com", Port: 8443})); err != nil {
+	if err := store.SetCallbackOrigin(p.CallbackOwner(), callbackOrigin(tunnel.Grant{Callback: "callback-x.t.example.com", Port: 8443})); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"https://callback-x.t.example.com:8443/auth/callback", "https://callback-x.t.example.com:8443/other"}

@@ -48,8 +48,6 @@ type link struct {
 	ports  *port.Share // the visitors of tcp and udp blocks; nil before start
 	// advisories are about dev servers with known holes.
 	advisories []string
-	// callbackKey is that of the project's callback host; nil without one.
-	callbackKey ed25519.PrivateKey
 
 	provider provider.Provider // zero for a relay
 	notes    struct {
@@ -77,6 +75,8 @@ type terms struct {
 	until     time.Time
 	// localOrigin is where callbacks go that no share expects; empty for nowhere.
 	localOrigin string
+	// callbackKey is that of the project's callback host; nil without one.
+	callbackKey ed25519.PrivateKey
 }
 
 // claim returns the claim for the relay.
@@ -275,7 +275,7 @@ func (l *link) adopt(grant tunnel.Grant, opts SharerOptions) error {
 	}
 	l.grant = grant
 	if origin := callbackOrigin(grant); origin != "" {
-		if err := opts.Store.SetCallbackOrigin(l.plan.Identity(), origin); err != nil {
+		if err := opts.Store.SetCallbackOrigin(l.plan.CallbackOwner(), origin); err != nil {
 			return err
 		}
 	}

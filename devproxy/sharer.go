@@ -282,17 +282,17 @@ func (s *Sharer) carry(l *link, p *plan.Share, until time.Time) (err error) {
 	if p, err = l.carried(p); err != nil {
 		return err
 	}
-	if err := s.openCallbackKey(l, p); err != nil {
+	if l.terms, err = s.termsOf(p, until); err != nil {
 		return err
 	}
-	l.terms = s.termsOf(p, until)
 	l.domain = linkDomain{name: l.ownDomain()}
 	return nil
 }
 
 // termsOf returns the terms of a link of p.
-func (s *Sharer) termsOf(p *plan.Share, until time.Time) terms {
-	return terms{p, s.aliases(), upstreamsOf(s.plan), until, localOrigin(p, s.HTTPSPort())}
+func (s *Sharer) termsOf(p *plan.Share, until time.Time) (terms, error) {
+	key, err := openCallbackKey(s.Store, p)
+	return terms{p, s.aliases(), upstreamsOf(s.plan), until, localOrigin(p, s.HTTPSPort()), key}, err
 }
 
 // carried returns the part of p that the link's relay or provider can carry.
@@ -370,10 +370,10 @@ func (s *Sharer) revise(ctx context.Context, request control.ShareRequest, resta
 	if p, err = s.live.carried(p); err != nil {
 		return err
 	}
-	if err := s.openCallbackKey(s.live, p); err != nil {
+	next, err := s.termsOf(p, s.live.until)
+	if err != nil {
 		return err
 	}
-	next := s.termsOf(p, s.live.until)
 	if restart {
 		next.until = time.Now().Add(cmp.Or(request.For, p.Expires))
 	}

@@ -17,16 +17,16 @@ const (
 	callbackSecret = "key"
 )
 
-// callbackState is the content of a project's file.
+// callbackState is the content of a callback host's file.
 type callbackState struct {
-	Project string `json:"project"`
-	Origin  string `json:"origin"` // that a relay granted last
+	Owner  string `json:"owner"`
+	Origin string `json:"origin"` // that a relay granted last
 }
 
-// CallbackKey returns the key of a project's callback host. It is the same in all worktrees
-// and clones of a project of this user, and belongs to nobody else: projects with the same
-// name have the same host on this machine too. A missing secret is made.
-func (s Store) CallbackKey(project string) (ed25519.PrivateKey, error) {
+// CallbackKey returns the key of the callback host of owner, a local host. It is the same in
+// all worktrees and clones of a project of this user, and belongs to nobody else. A
+// missing secret is made.
+func (s Store) CallbackKey(owner string) (ed25519.PrivateKey, error) {
 	dir := filepath.Join(s.Home, callbacksDir)
 	if err := makePrivate(dir); err != nil {
 		return nil, err
@@ -39,35 +39,35 @@ func (s Store) CallbackKey(project string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	seed, err := hkdf.Key(sha256.New, secret.Seed(), nil, "devproxy callback host of "+project, ed25519.SeedSize)
+	seed, err := hkdf.Key(sha256.New, secret.Seed(), nil, "devproxy callback host of "+owner, ed25519.SeedSize)
 	if err != nil {
 		panic(err) // only for lengths above 8160 bytes (RFC 5869 section 2.3)
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
 }
 
-// SetCallbackOrigin records the origin of a project's callback host, so that it is known
+// SetCallbackOrigin records the origin of the callback host of owner, so that it is known
 // while nothing is shared.
-func (s Store) SetCallbackOrigin(project, origin string) error {
-	if s.CallbackOrigin(project) == origin {
+func (s Store) SetCallbackOrigin(owner, origin string) error {
+	if s.CallbackOrigin(owner) == origin {
 		return nil
 	}
-	return writeJSON(s.callbackFile(project), callbackState{project, origin})
+	return writeJSON(s.callbackFile(owner), callbackState{owner, origin})
 }
 
-// CallbackOrigin returns the origin of a project's callback host; empty before the first
+// CallbackOrigin returns the origin of the callback host of owner; empty before the first
 // share.
-func (s Store) CallbackOrigin(project string) string {
+func (s Store) CallbackOrigin(owner string) string {
 	var state callbackState
-	text, err := os.ReadFile(s.callbackFile(project))
-	if err != nil || json.Unmarshal(text, &state) != nil || state.Project != project {
+	text, err := os.ReadFile(s.callbackFile(owner))
+	if err != nil || json.Unmarshal(text, &state) != nil || state.Owner != owner {
 		return "" // as before the first share, which writes the file
 	}
 	return state.Origin
 }
 
-func (s Store) callbackFile(project string) string {
-	sum := sha256.Sum256([]byte(project))
+func (s Store) callbackFile(owner string) string {
+	sum := sha256.Sum256([]byte(owner))
 	return filepath.Join(s.Home, callbacksDir, hex.EncodeToString(sum[:16])+".json")
 }
 

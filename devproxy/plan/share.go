@@ -196,8 +196,15 @@ func (b *builder) findCallback(s *Share) {
 	}
 }
 
-// Identity returns the name that all worktrees and clones of the project have.
-func (s *Share) Identity() string { return s.Relocation.Original(s.Domain) }
+// CallbackOwner returns the name of the host that the callback host belongs to: the first of
+// Hosts, as the Proxyfile of every worktree and clone has it. So a callback leads to no
+// other local host. It is empty without callbacks, and if that host is a wildcard.
+func (s *Share) CallbackOwner() string {
+	if len(s.Callback) == 0 || len(s.Hosts) == 0 || strings.HasPrefix(s.Hosts[0], "*") {
+		return ""
+	}
+	return s.Relocation.Original(s.Hosts[0])
+}
 
 // projectDomain returns the name of the project. "localhost" belongs to all
 // projects; a wildcard is used only if nothing else names it.

@@ -80,12 +80,30 @@ func TestWorktreeShare(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
 		}
-		if s.Identity() != s.Project+".localhost" {
-			t.Errorf("%s: the project is %q in a worktree", text, s.Identity())
-		}
 		if s.Relocation.Moved("shop.localhost") != "fix-ui."+"shop.localhost" && s.Relocation.Moved("a.localhost") != "a.fix-ui.localhost" {
 			t.Error(s.Relocation.Moved("a.localhost"))
 		}
+	}
+}
+
+// TestCallbackOwner is the first shared host, whatever the project calls itself and where.
+func TestCallbackOwner(t *testing.T) {
+	const shop, evil = "host \"shop.localhost\" { respond = 204 }\n", "host \"evil.localhost\" { respond = 204 }\n"
+	const callback = "share { callback = \"/auth\" }"
+	for text, want := range map[string]string{
+		shop + callback:        "shop.localhost",
+		shop + evil + callback: "shop.localhost",
+		"domain = \"shop.localhost\"\n" + evil + shop + callback:                                       "evil.localhost",
+		shop + evil + "share {\n callback = \"/auth\"\n hosts = [\"evil.localhost\"]\n}":               "evil.localhost",
+		"host \"shop.localhost\" {\n respond = 204\n share = false\n}\nshare { callback = \"/auth\" }": "",
+		shop: "",
+	} {
+		if got := inWorktree(t, "", text).Share().CallbackOwner(); got != want {
+			t.Errorf("%s: the owner is %q, want %q", text, got, want)
+		}
+	}
+	if got := inWorktree(t, "fix-ui", shop+callback).Share().CallbackOwner(); got != "shop.localhost" {
+		t.Errorf("in a worktree the owner is %q", got)
 	}
 }
 
