@@ -140,7 +140,7 @@ func TestProve(t *testing.T) {
 		"a referral to itself":     {lines: []string{delegated, "a. example.com. 60 NS b.", "b." + soa, "b. demo.example.com. 60 CNAME " + own + "."}, want: "no DNS server of its zone answers"},
 		"a referral aside":         {lines: []string{delegated, "a. other.example.com. 60 NS b.", "b." + soa, "b. demo.example.com. 60 CNAME " + own + "."}, want: "no DNS server of its zone answers"},
 		"nobody answers":           {lines: []string{delegated}, want: "no DNS server of its zone answers"},
-		"an unknown top":           {domain: "demo.example.org", want: `there is no top-level domain "org"`},
+		"an unknown top":           {domain: "demo.example.org", want: `unknown top-level domain "org"`},
 		"no resolver":              {domain: "demo.example.info", want: `cannot check who owns demo.example.info: the relay's DNS resolver does not find the servers of "info"`},
 		"its parent's alias":       {domain: "a.demo.example.com", lines: []string{delegated, "a." + soa, "a. demo.example.com. 60 CNAME " + own + "."}, want: "a.demo.example.com CNAME " + own},
 		"the relay's name":         {domain: "shop.t.example.net", want: `the domain "shop.t.example.net" is the relay's own`},

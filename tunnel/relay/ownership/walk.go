@@ -81,7 +81,7 @@ func (w *walk) find(ctx context.Context, name string, kind uint16) ([][]string, 
 // the relay's network: its users read it.
 func topError(top string, err error) error {
 	if failed, ok := errors.AsType[*net.DNSError](err); ok && failed.IsNotFound {
-		return fmt.Errorf("there is no top-level domain %q", top)
+		return fmt.Errorf("unknown top-level domain %q", top)
 	}
 	return fmt.Errorf("the relay's DNS resolver does not find the servers of %q", top)
 }
