@@ -15,6 +15,9 @@ const (
 	// callbackCharacters need no encoding in a path (RFC 3986 section 3.3), so that the
 	// path has one spelling.
 	callbackCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/"
+	// shellCharacters are those of them with which a shell runs something. The path is in a
+	// file of variables, which scripts may read as a part of themselves.
+	shellCharacters = "!$&'();"
 )
 
 // decodeCallback decodes the paths at which an app expects the answers of OAuth providers:
@@ -52,6 +55,7 @@ func (p place) callbackPath(text string) bool {
 		when(isURL, suggest("/"+rest)+"; it is a path of the first shared host", "a callback can't be a URL"),
 		when(query, suggest(before), "a callback can't have a query"),
 		when(strings.Trim(text, callbackCharacters) != "", callbackExample, "%q has characters that need encoding", text),
+		when(strings.ContainsAny(text, shellCharacters), callbackExample, "%q has characters that shells read", text),
 		when(strings.Contains(text, "*"), "list each path", "a callback can't have a *"),
 		when(clean != text, suggest(clean), "%q is not the path that a browser sends", text),
 		when(len(text) > maxCallbackPath, "", "a callback can have at most %d characters", maxCallbackPath),

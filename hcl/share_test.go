@@ -119,6 +119,8 @@ func TestShareMistakes(t *testing.T) {
 		{`callback = "/a/*"`, "a callback can't have a *", "list each path"},
 		{`callback = "/a%2fb"`, `"/a%2fb" has characters that need encoding`, callbackExample},
 		{`callback = "/a\\b"`, `"/a\\b" has characters that need encoding`, callbackExample},
+		{`callback = "/a;$(id)"`, `"/a;$(id)" has characters that shells read`, callbackExample},
+		{`callback = "/it's"`, `"/it's" has characters that shells read`, callbackExample},
 		{`callback = "/a?b"`, "a callback can't have a query", `write "/a"`},
 		{`callback = "https://shop.localhost/auth"`, "a callback can't be a URL", `write "/auth"; it is a path of the first shared host`},
 		{`relay = ""`, "relay is empty", relayExample + ", or leave it out"},
