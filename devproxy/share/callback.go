@@ -12,6 +12,8 @@ import (
 const (
 	// maxAnswer is the longest JSON in which logins are found, in bytes.
 	maxAnswer = 64 << 10
+	// maxReads is how many times an answer is read that seems to be complete.
+	maxReads = 50
 	// maxLogins is how many logins one response can begin.
 	maxLogins = 16
 )
@@ -28,9 +30,10 @@ type Logins struct {
 	host      []byte   // its name
 	begun     func(state string)
 
-	body []byte // so far
-	long bool   // it is longer than maxAnswer
-	seen []string
+	body  []byte // so far
+	long  bool   // it is longer than maxAnswer, or was read maxReads times
+	reads int
+	seen  []string
 }
 
 // Logins returns a finder that calls begun with the `state` of every login, once; nil if
@@ -64,6 +67,8 @@ func (l *Logins) Body(p []byte) {
 	if !bytes.HasSuffix(bytes.TrimSpace(l.body), []byte("}")) || !bytes.Contains(l.body, l.host) {
 		return
 	}
+	l.reads++
+	l.long = l.reads == maxReads
 	var members map[string]any
 	if json.Unmarshal(l.body, &members) != nil {
 		return

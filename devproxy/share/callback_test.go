@@ -105,6 +105,19 @@ func TestLoginsInJSON(t *testing.T) {
 	}
 }
 
+// TestLoginsOfHostileJSON: text that looks like the end of an answer over and over costs
+// little.
+func TestLoginsOfHostileJSON(t *testing.T) {
+	l := callbackShare(t).Logins(func(string) {})
+	l.Body([]byte(`{"url":"` + callbackURL + strings.Repeat("x", maxAnswer/2)))
+	for range maxAnswer / 3 {
+		l.Body([]byte("}"))
+	}
+	if l.reads > maxReads || l.body != nil {
+		t.Errorf("the answer is read %d times", l.reads)
+	}
+}
+
 // TestOtherCallback: a login that comes back to an address that does not last is told to
 // the developer.
 func TestOtherCallback(t *testing.T) {
