@@ -97,9 +97,9 @@ func (o relayKeysOptions) read(context.Context) ([]relay.KeyInfo, error) {
 	keys, err := relay.ReadKeys(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, failf("devproxy relay keys --state FILE, with the relay's --state", "the relay's file %s does not exist", path)
+		return nil, failf("read the file of the relay's --state:\ndevproxy relay keys --state FILE", "the relay's file %s does not exist", path)
 	case errors.Is(err, relay.ErrInUse):
-		return nil, failf("devproxy relay keys --admin ADDRESS, with the relay's --admin", "cannot read %s: %w", path, err)
+		return nil, failf("ask the relay, at the address of its --admin:\ndevproxy relay keys --admin ADDRESS", "cannot read %s: %w", path, err)
 	case err != nil:
 		return nil, failf("check its owner (ls -l)", "cannot read the relay's file %s: %w", path, err)
 	}
