@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/devproxy/devproxy/tunnel"
 )
 
@@ -25,6 +27,14 @@ const (
 	// usedFlow is how long after its last datagram a flow whose client has got an answer
 	// is in use.
 	usedFlow = 5 * time.Second
+	// newPerVisitor and newPerVisitorBurst bound the new flows of one share behind one
+	// address, newPerAddress and newPerAddressBurst those of all shares. So one address
+	// can't use up those of everyone. A burst is at most what comes back within refusedFor:
+	// a set without flows is forgotten.
+	newPerVisitor      = newFlowsPerSecond / 2
+	newPerVisitorBurst = 2 * newPerVisitor
+	newPerAddress      = allNewFlowsPerSecond / 5
+	newPerAddressBurst = 2 * newPerAddress
 )
 
 // errCrowded ends a flow that makes room for another one.
@@ -42,7 +52,8 @@ type flowGroup struct {
 type flowSet struct {
 	group          flowGroup
 	most           int
-	unheard, heard list.List // of *flow
+	fresh          *rate.Limiter // new flows; nil for a set that is bounded elsewhere
+	unheard, heard list.List     // of *flow
 }
 
 // flowPlace is the place of a flow in a set.
@@ -55,18 +66,33 @@ type flowPlace struct {
 // setsLocked returns the sets for a new flow. They are kept while they have flows.
 func (f *flows) setsLocked(s *share, network netip.Prefix) (sets [4]*flowSet) {
 	for i, one := range [...]struct {
-		group flowGroup
-		most  int
+		group            flowGroup
+		most             int
+		perSecond, burst int // zero for a set that is bounded elsewhere
 	}{
-		{flowGroup{s, network}, flowsPerVisitor}, {flowGroup{network: network}, flowsPerAddress},
-		{flowGroup{share: s}, flowsPerShare}, {flowGroup{}, flowsTotal},
+		{flowGroup{s, network}, flowsPerVisitor, newPerVisitor, newPerVisitorBurst},
+		{flowGroup{network: network}, flowsPerAddress, newPerAddress, newPerAddressBurst},
+		{flowGroup{share: s}, flowsPerShare, 0, 0}, {flowGroup{}, flowsTotal, 0, 0},
 	} {
 		sets[i] = f.sets[one.group]
 		if sets[i] == nil {
 			sets[i] = &flowSet{group: one.group, most: one.most}
+			if one.perSecond > 0 {
+				sets[i].fresh = rate.NewLimiter(rate.Limit(one.perSecond), one.burst)
+			}
 		}
 	}
 	return sets
+}
+
+// allowFresh counts a new flow of an address. It reports false when that has too many.
+func allowFresh(sets [4]*flowSet) bool {
+	for _, set := range sets {
+		if set.fresh != nil && !set.fresh.Allow() {
+			return false
+		}
+	}
+	return true
 }
 
 // makeRoomLocked ends a flow in each set that is full. It reports false when all flows of

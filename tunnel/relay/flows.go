@@ -38,6 +38,10 @@ const (
 	// firstUserPort is the lowest port of clients. Those below belong to servers, which
 	// would answer the answers.
 	firstUserPort = 1024
+	// refusedFor is how long the datagrams of a client are dropped whose flow the share has
+	// reset without an answer, as one that may not connect. Otherwise each would take a
+	// place among the new flows.
+	refusedFor = 2 * time.Second
 	// readPause is how long reading pauses after a failure.
 	readPause = time.Millisecond
 )
@@ -70,6 +74,7 @@ type flow struct {
 	visit     portVisit
 	last      time.Time // when a datagram came last
 	heard     bool      // the client has got an answer
+	refused   bool      // the share has reset it; it is kept for refusedFor
 	allowance int       // bytes that the client may get
 	ended     bool
 	places    []flowPlace
@@ -124,8 +129,7 @@ func (f *flows) take(id flowID, socket *net.UDPConn, datagram []byte) {
 	}
 	f.mu.Unlock()
 	switch {
-	case err != nil:
-		f.end(one, err)
+	case err != nil: // answer sees it too, and why
 	case !sent:
 		f.relay.metrics.limited.WithLabelValues("datagrams").Inc()
 	}
@@ -136,8 +140,11 @@ func (f *flows) take(id flowID, socket *net.UDPConn, datagram []byte) {
 func (f *flows) find(id flowID, socket *net.UDPConn) (one *flow, limit string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if one = f.byClient[id]; one == nil {
+	switch one = f.byClient[id]; {
+	case one == nil:
 		return f.openLocked(id, socket)
+	case one.refused:
+		return nil, "flows_refused"
 	}
 	one.allowance = min(one.allowance+moreAnswers, mostAnswers)
 	one.moveLocked()
@@ -147,7 +154,7 @@ func (f *flows) find(id flowID, socket *net.UDPConn) (one *flow, limit string) {
 // openLocked opens the flow of a new client.
 func (f *flows) openLocked(id flowID, socket *net.UDPConn) (one *flow, limit string) {
 	r := f.relay
-	if id.client.Port() < firstUserPort || r.ports.isLocal(id.client) {
+	if id.client.Port() < firstUserPort {
 		return nil, "flow_sources"
 	}
 	l, name, ok := r.ports.shareOf(id.port)
@@ -155,7 +162,13 @@ func (f *flows) openLocked(id flowID, socket *net.UDPConn) (one *flow, limit str
 		return nil, "flow_away"
 	}
 	sets := f.setsLocked(l.share, budget.NetworkOf(id.client.Addr()))
-	if !l.flows.Allow() || !f.fresh.Allow() || !f.makeRoomLocked(sets) {
+	if !allowFresh(sets) || !l.flows.Allow() || !f.fresh.Allow() {
+		return nil, "flows"
+	}
+	if r.ports.isLocal(id.client) { // after the limits: it asks the system
+		return nil, "flow_sources"
+	}
+	if !f.makeRoomLocked(sets) {
 		return nil, "flows"
 	}
 	stream, err := l.session.Open(tunnel.Visitor{Addr: id.client, Scheme: tunnel.UDP, Host: name}.AppendTo(nil))
@@ -183,7 +196,7 @@ func (f *flows) answer(one *flow) {
 			if errors.Is(err, io.EOF) {
 				err = nil
 			}
-			visit := f.end(one, err)
+			visit := f.over(one, err)
 			visit.record()
 			return
 		}
@@ -211,10 +224,31 @@ func (f *flows) mayAnswer(one *flow, n int) bool {
 	return true
 }
 
-// expire ends a flow that is idle.
+// over ends a flow whose stream is over, and returns what to record. When the share has
+// reset it without an answer, its place stays taken for a while.
+func (f *flows) over(one *flow, fault error) portVisit {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch reset := errors.Is(fault, tunnel.ErrReset); {
+	case one.refused:
+	case one.ended, one.heard, !reset:
+		f.endLocked(one, fault)
+	default:
+		one.refused, one.visit.fault, one.last = true, fault, time.Now()
+		one.stream.Reset() // and frees what it holds
+		one.timer.Reset(refusedFor)
+	}
+	return one.visit
+}
+
+// expire ends a flow that is idle, or was refused.
 func (f *flows) expire(one *flow) {
 	f.mu.Lock()
-	left := f.idle - time.Since(one.last)
+	idle := f.idle
+	if one.refused {
+		idle = refusedFor
+	}
+	left := idle - time.Since(one.last)
 	if left > 0 && !one.ended {
 		one.timer.Reset(left)
 	}
@@ -239,12 +273,11 @@ func (f *flows) endAll(port *openPort) {
 	}
 }
 
-// end ends a flow, once. It returns what to record.
-func (f *flows) end(one *flow, fault error) portVisit {
+// end ends a flow, once.
+func (f *flows) end(one *flow, fault error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.endLocked(one, fault)
-	return one.visit
 }
 
 func (f *flows) endLocked(one *flow, fault error) {
@@ -256,5 +289,7 @@ func (f *flows) endLocked(one *flow, fault error) {
 	delete(f.byClient, one.id)
 	f.removeLocked(one)
 	one.stream.Reset() // datagrams that wait are dropped
-	one.visit.fault = fault
+	if !one.refused {
+		one.visit.fault = fault
+	}
 }

@@ -322,3 +322,58 @@ func TestUDPClosed(t *testing.T) {
 	}
 	eventually(t, "no flow is left", func() bool { return w.ports.flows.count() == 0 })
 }
+
+// TestUDPRefused: a client that the share does not want opens one flow in refusedFor,
+// however much it sends.
+func TestUDPRefused(t *testing.T) {
+	w := start(t, withPorts(t))
+	a := w.portAgent(testKey("a"), game)
+	stranger := a.dial("udp", 0)
+	datagram(t, stranger, "let me in")
+	a.visitor().Reset()
+	eventually(t, "further datagrams are dropped", func() bool {
+		datagram(t, stranger, "let me in")
+		return strings.Contains(metricsOf(t, w), `limited_total{limit="flows_refused"}`)
+	})
+	if n := w.ports.flows.count(); n != 1 {
+		t.Errorf("%d flows", n)
+	}
+	if n := a.Stats().Streams; n != 0 {
+		t.Errorf("%d streams are open", n)
+	}
+	datagram(t, a.dial("udp", 0), "and me")
+	other := a.visitor()
+	if got := readDatagram(t, tunnel.NewDatagramReader(other)); got != "and me" {
+		t.Errorf("another client's stream has %q", got)
+	}
+	other.Close()
+	eventually(t, "the client may try again", func() bool {
+		datagram(t, stranger, "again")
+		return len(a.visitors) > 0
+	})
+	again := a.visitor()
+	datagram(t, stranger, "again")
+	if got := readDatagram(t, tunnel.NewDatagramReader(again)); got != "again" {
+		t.Errorf("the next flow has %q", got)
+	}
+}
+
+// TestUDPOneAddress: the new flows of one address, which the share refuses, leave others
+// their part.
+func TestUDPOneAddress(t *testing.T) {
+	w := start(t, withPorts(t))
+	a := w.portAgent(testKey("a"), game)
+	go func() {
+		for st := range a.visitors {
+			st.Reset()
+		}
+	}()
+	port, socket := openUDP(t, w)
+	for i := range 3 * newFlowsBurst {
+		client := netip.AddrPortFrom(netip.MustParseAddr("198.51.100.1"), uint16(firstUserPort+i))
+		w.ports.flows.take(flowID{port, client}, socket, []byte("me again"))
+	}
+	if left := w.shares.forKey(publicKey(testKey("a"))).flows.Tokens(); left < newFlowsBurst/2 {
+		t.Errorf("%.0f new flows are left for others", left)
+	}
+}
