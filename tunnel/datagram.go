@@ -60,14 +60,15 @@ func (out *sender) takesDatagram(n int) bool {
 
 // DatagramReader reads the datagrams of a stream. Create one with NewDatagramReader.
 type DatagramReader struct {
-	from *bufio.Reader
-	last []byte // of the last datagram
+	stream io.Reader
+	from   *bufio.Reader // reads stream
+	last   []byte        // of the last datagram
 }
 
 // NewDatagramReader returns a reader of the datagrams that WriteDatagram writes at the
-// other end.
+// other end. The buffer of a long one is counted with the Hold of a Stream.
 func NewDatagramReader(from io.Reader) *DatagramReader {
-	return &DatagramReader{from: bufio.NewReaderSize(from, datagramBuffer)}
+	return &DatagramReader{stream: from, from: bufio.NewReaderSize(from, datagramBuffer)}
 }
 
 // Next returns the next datagram, which may be empty. It is valid until the next call. The
@@ -86,7 +87,11 @@ func (d *DatagramReader) Next() ([]byte, error) {
 	}
 	_, _ = d.from.Discard(lengthBytes)                           // it was peeked
 	if n > cap(d.last) || cap(d.last) > max(n, datagramBuffer) { // few need the memory of a long one
+		before := max(cap(d.last), datagramBuffer)
 		d.last = make([]byte, max(n, datagramBuffer))
+		if st, ok := d.stream.(interface{ Hold(n int) }); ok {
+			st.Hold(len(d.last) - before)
+		}
 	}
 	d.last = d.last[:n]
 	if _, err := io.ReadFull(d.from, d.last); err != nil {

@@ -106,3 +106,50 @@ func FuzzDatagrams(f *testing.F) {
 		}
 	})
 }
+
+// TestDatagramMemory: the buffer for a long datagram counts as the stream's memory, also
+// while most of the datagram does not come, until a short one follows.
+func TestDatagramMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		agent, relay := overWires(time.Millisecond).sessions(t)
+		near, far := pair(t, agent, relay)
+		owned := func() int {
+			time.Sleep(time.Second) // of the test's own clock
+			synctest.Wait()
+			relay.mu.Lock()
+			defer relay.mu.Unlock()
+			return far.owned
+		}
+		far.Hold(100)
+		framed := appendDatagram(nil, make([]byte, MaxDatagram))
+		if _, err := near.Write(framed[:lengthBytes]); err != nil {
+			t.Fatal(err)
+		}
+		from := NewDatagramReader(far)
+		read := make(chan int)
+		go func() {
+			defer close(read)
+			for {
+				datagram, err := from.Next()
+				if err != nil {
+					return
+				}
+				read <- len(datagram)
+			}
+		}()
+		if n := owned(); n != 100+MaxDatagram-datagramBuffer {
+			t.Errorf("%d bytes count for a long datagram", n)
+		}
+		if _, err := near.Write(framed[lengthBytes:]); err != nil || <-read != MaxDatagram {
+			t.Fatal("the long datagram did not come", err)
+		}
+		if _, err := near.WriteDatagram([]byte("short")); err != nil || <-read != len("short") {
+			t.Fatal("the short datagram did not come", err)
+		}
+		if n := owned(); n != 100 {
+			t.Errorf("%d bytes count after a short datagram", n)
+		}
+		near.Close()
+		<-read
+	})
+}

@@ -111,13 +111,14 @@ func (st *Stream) countLocked() {
 	}
 }
 
-// Hold counts n bytes that the stream's user keeps for it, until the user calls
-// Close or Reset. They count like received bytes: the stream that holds the
-// most is reset when memory is short, and counts nothing from then on.
+// Hold counts n more bytes that the stream's user keeps for it, or fewer if n is
+// negative, until the user calls Close or Reset. They count like received bytes: the
+// stream that holds the most is reset when memory is short, and counts nothing from
+// then on.
 func (st *Stream) Hold(n int) {
 	st.session.mu.Lock()
 	defer st.session.mu.Unlock()
-	if st.closed || st.reset || n <= 0 {
+	if n = max(n, -st.owned); st.closed || st.reset || n == 0 {
 		return
 	}
 	st.owned += n
