@@ -3,6 +3,7 @@ package port
 import (
 	"context"
 	"errors"
+	"iter"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -20,10 +21,39 @@ type flow struct {
 	ctx      context.Context
 	stop     context.CancelFunc
 	last     atomic.Int64 // when a datagram came last, Unix nanoseconds
+	answered atomic.Bool  // the upstream has sent something
 
 	mu      sync.Mutex
 	conn    net.Conn // nil until it is known where to send
 	pending [][]byte
+	waiting int // bytes of pending
+}
+
+// usedFlow is how long after its last datagram a flow is in use that its upstream has
+// answered.
+const usedFlow = 5 * time.Second
+
+// makesRoom returns which of some flows makes room for another one; nil without flows. Those
+// that the upstream has not answered may have forged addresses, or wait for their answer:
+// they have half of the places. Within both kinds it is the one that was quiet the longest,
+// and one in use comes last.
+func makesRoom(flows iter.Seq[*flow]) *flow {
+	var unanswered, answered *flow
+	balance := 0
+	for one := range flows {
+		kind := &unanswered
+		if balance++; one.answered.Load() {
+			kind, balance = &answered, balance-2
+		}
+		if *kind == nil || one.last.Load() < (*kind).last.Load() {
+			*kind = one
+		}
+	}
+	inUse := answered == nil || time.Since(time.Unix(0, answered.last.Load())) < usedFlow
+	if unanswered != nil && (balance > 0 || inUse) {
+		return unanswered
+	}
+	return answered
 }
 
 // newFlow returns a flow that begins with run and ends with ctx.
@@ -42,7 +72,8 @@ func (one *flow) send(datagram []byte) {
 	switch {
 	case one.conn != nil:
 		_, _ = one.conn.Write(datagram) // a refusal is noticed where it is read
-	case len(one.pending) < maxPending:
+	case len(one.pending) < maxPending && one.waiting+len(datagram) <= maxPendingBytes:
+		one.waiting += len(datagram)
 		one.pending = append(one.pending, append([]byte(nil), datagram...))
 	}
 }
@@ -82,7 +113,7 @@ func (one *flow) connect() (net.Conn, error) {
 	for _, datagram := range one.pending {
 		_, _ = conn.Write(datagram)
 	}
-	one.pending = nil
+	one.pending, one.waiting = nil, 0
 	return conn, nil
 }
 
@@ -111,6 +142,7 @@ func (one *flow) receive(conn net.Conn, buffer []byte) (again bool) {
 		switch {
 		case err == nil:
 			one.last.Store(time.Now().UnixNano())
+			one.answered.Store(true)
 			u.note(nil)
 			one.back(buffer[:n])
 		case isNet && timeout.Timeout():

@@ -22,8 +22,8 @@ const (
 	// MaxConns is how many connections one tcp block may have. The next is reset. It is
 	// above the pools of all processes of a project, and far above what a database accepts.
 	MaxConns = 1000
-	// MaxFlows is how many flows one udp block may have. The next takes the place of the
-	// one that was quiet the longest.
+	// MaxFlows is how many flows one udp block may have. The next takes the place of
+	// another one: see makesRoom.
 	MaxFlows = 512
 	// maxAllConns and maxAllFlows are for all blocks together.
 	maxAllConns = 4000

@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -152,19 +153,19 @@ func (s *Share) Serve(stream Stream, visitor Visitor) {
 	})
 }
 
-// takeLocked counts a visit, unless there are too many. A flow ends the one of its block
-// that was quiet the longest.
+// takeLocked counts a visit, unless there are too many. A flow ends another one of its
+// block.
 func (s *Share) takeLocked(v *visit) bool {
 	count, most, all := &s.conns, MaxConns, maxAllConns
 	if v.flow != nil {
 		count, most, all = &s.flows, MaxFlows, maxAllFlows
 	}
 	if v.block.visits >= most || *count >= all {
-		oldest := s.oldestLocked(v.block)
-		if v.flow == nil || oldest == nil {
+		flows := s.flowsLocked(v.block)
+		if len(flows) == 0 {
 			return false
 		}
-		s.removeLocked(oldest)
+		s.removeLocked(flows[makesRoom(maps.Keys(flows))])
 	}
 	s.visits[v] = struct{}{}
 	v.block.visits++
@@ -172,14 +173,15 @@ func (s *Share) takeLocked(v *visit) bool {
 	return true
 }
 
-// oldestLocked returns the flow of a block that was quiet the longest.
-func (s *Share) oldestLocked(b *sharedPort) (oldest *visit) {
+// flowsLocked returns the flows of a block, and the visit of each.
+func (s *Share) flowsLocked(b *sharedPort) map[*flow]*visit {
+	flows := map[*flow]*visit{}
 	for v := range s.visits {
-		if v.block == b && v.flow != nil && (oldest == nil || v.flow.last.Load() < oldest.flow.last.Load()) {
-			oldest = v
+		if v.block == b && v.flow != nil {
+			flows[v.flow] = v
 		}
 	}
-	return oldest
+	return flows
 }
 
 func (s *Share) leave(v *visit) {

@@ -292,7 +292,7 @@ func TestShareUDP(t *testing.T) {
 	waitFor(t, "the idle flow ends", func() bool { return idle.Open() == 0 })
 }
 
-// TestShareUDPLimit: a flow too many ends the one that was quiet the longest.
+// TestShareUDPLimit: a flow too many ends another one.
 func TestShareUDPLimit(t *testing.T) {
 	share := newShare(t, Options{}, sharedTo(plan.UDP, nil, udpUpstream(t, "127.0.0.1:0", "one")))
 	first := visitAs(t, share, plan.UDP, "test", home)

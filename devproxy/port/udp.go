@@ -2,6 +2,7 @@ package port
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -17,6 +18,8 @@ const (
 	// maxPending is how many datagrams of a new flow wait for a name to be resolved. More
 	// are dropped, as a network does.
 	maxPending = 16
+	// maxPendingBytes bounds them together, in bytes. The longest one fits.
+	maxPendingBytes = maxDatagram
 )
 
 // bindUDP listens on addrs. Without a problem, serve are the loops that read.
@@ -88,7 +91,7 @@ func (f *flows) of(client netip.AddrPort, socket *net.UDPConn) *flow {
 		return nil
 	}
 	if len(f.byClient) >= MaxFlows || k.set.flows.Load() >= maxAllFlows {
-		if !f.endOldestLocked() {
+		if !f.makeRoomLocked() {
 			return nil
 		}
 	}
@@ -103,20 +106,16 @@ func (f *flows) of(client netip.AddrPort, socket *net.UDPConn) *flow {
 	return one
 }
 
-// endOldestLocked ends the flow that was quiet the longest.
-func (f *flows) endOldestLocked() bool {
-	var oldest *flow
-	var client netip.AddrPort
-	for addr, one := range f.byClient {
-		if oldest == nil || one.last.Load() < oldest.last.Load() {
-			oldest, client = one, addr
+// makeRoomLocked ends the flow that makes room for another one.
+func (f *flows) makeRoomLocked() bool {
+	found := makesRoom(maps.Values(f.byClient))
+	for client, one := range f.byClient {
+		if one == found {
+			f.removeLocked(client, one)
+			return true
 		}
 	}
-	if oldest == nil {
-		return false
-	}
-	f.removeLocked(client, oldest)
-	return true
+	return false
 }
 
 // removeLocked ends a flow, once.

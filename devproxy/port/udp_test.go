@@ -124,7 +124,7 @@ func TestUDPIdle(t *testing.T) {
 	ask(t, udpClient(t, p), "b")
 }
 
-// TestUDPLimit: a flow too many takes the place of the one that was quiet the longest.
+// TestUDPLimit: a flow too many takes the place of another one.
 func TestUDPLimit(t *testing.T) {
 	set, _ := newSet(t, Options{})
 	p := testPort(plan.UDP, freePort(t), udpUpstream(t, "127.0.0.1:0", "one"))

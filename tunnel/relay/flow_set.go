@@ -11,9 +11,9 @@ import (
 	"github.com/devproxy/devproxy/tunnel"
 )
 
-// A flow counts in four sets. When one is full, a flow of it makes room: first one whose
-// client never got an answer, as with a forged address, then one that is not in use. A
-// flow in use never does.
+// A flow counts in four sets. When one is full, a flow of it makes room: one whose client
+// never got an answer, as with a forged address, while those are more than half, else one
+// that is not in use. A flow in use never does.
 const (
 	// flowsPerVisitor are those of one share behind one address. A resolver has one for
 	// each query.
@@ -113,13 +113,15 @@ func (f *flows) makeRoomLocked(sets [4]*flowSet) bool {
 
 // victim returns the flow that makes room; nil if all are in use.
 func (s *flowSet) victim() *flow {
-	if first := s.unheard.Front(); first != nil {
-		return first.Value.(*flow)
+	heard, unheard := s.heard.Front(), s.unheard.Front()
+	quiet := heard != nil && time.Since(heard.Value.(*flow).last) >= usedFlow
+	switch {
+	case quiet && s.unheard.Len() <= s.most/2: // those may just wait for their answer
+		return heard.Value.(*flow)
+	case unheard != nil:
+		return unheard.Value.(*flow)
 	}
-	if first := s.heard.Front(); first != nil && time.Since(first.Value.(*flow).last) >= usedFlow {
-		return first.Value.(*flow)
-	}
-	return nil
+	return nil // without unheard flows, a quiet one was returned above
 }
 
 // addLocked puts a flow into its sets.

@@ -299,6 +299,25 @@ func TestFlowSets(t *testing.T) {
 	if got := sets[0].victim(); got != all[3] {
 		t.Error("not the flow that is not in use makes room")
 	}
+	for _, one := range all[:flowsPerVisitor/2] {
+		f.removeLocked(one)
+		one.heard = false
+		f.addLocked(one, sets)
+	}
+	all[len(all)-1].last = time.Now().Add(-usedFlow)
+	for _, one := range all[flowsPerVisitor/2 : len(all)-1] {
+		one.moveLocked()
+	}
+	if got := sets[0].victim(); got != all[len(all)-1] {
+		t.Error("not the flow that is not in use makes room for those that wait for an answer")
+	}
+	f.removeLocked(all[len(all)-2])
+	more := &flow{last: time.Now()}
+	f.addLocked(more, sets)
+	all = append(all, more)
+	if got := sets[0].victim(); got != all[0] {
+		t.Error("more than half without an answer end another flow")
+	}
 	for _, one := range all {
 		f.removeLocked(one)
 	}
