@@ -35,8 +35,8 @@ const (
 	mostAnswers  = 4 << 20
 	// flowCost is the memory of a flow without its stream, in bytes.
 	flowCost = 12 << 10
-	// firstUserPort is the lowest port of clients. Those below belong to servers, which
-	// would answer the answers.
+	// firstUserPort is the lowest port of clients, and of shares. Those below belong to
+	// servers, which would answer the answers.
 	firstUserPort = 1024
 	// refusedFor is how long the datagrams of a client are dropped whose flow the share has
 	// reset without an answer, as one that may not connect. Otherwise each would take a

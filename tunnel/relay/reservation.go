@@ -33,7 +33,8 @@ func (r PortRange) String() string {
 	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }
 
-// ParsePortRange reads "20000-20999", or one port.
+// ParsePortRange reads "20000-20999", or one port. It refuses ports below 1024: who answers
+// on port 80 of the relay's domain can get a certificate for it.
 func ParsePortRange(text string) (PortRange, error) {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -43,6 +44,9 @@ func ParsePortRange(text string) (PortRange, error) {
 	to, errTo := strconv.ParseUint(last, 10, 16)
 	if errFrom != nil || errTo != nil || from == 0 || from > to {
 		return PortRange{}, fmt.Errorf("%q is not a range of ports", text)
+	}
+	if from < firstUserPort {
+		return PortRange{}, fmt.Errorf("%q has ports below %d, which stand for the server itself: a share with port 80 could get certificates for the relay's domain", text, firstUserPort)
 	}
 	return PortRange{uint16(from), uint16(to)}, nil
 }

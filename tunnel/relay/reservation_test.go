@@ -128,8 +128,8 @@ func mustEntry(t *testing.T, table *nameTable, name string, now time.Time) strin
 
 func TestParsePortRange(t *testing.T) {
 	for text, want := range map[string]PortRange{
-		"20000-20999": {20000, 20999}, "5": {5, 5}, "1-65535": {1, 65535},
-		"": {}, "0-5": {}, "5-4": {}, "1-65536": {}, "a-b": {}, "1-2-3": {}, "-5": {}, "5-": {},
+		"20000-20999": {20000, 20999}, "1024": {1024, 1024}, "1024-65535": {1024, 65535},
+		"": {}, "0-2000": {}, "80": {}, "1023-2000": {}, "2000-1999": {}, "2000-65536": {}, "a-b": {}, "1-2-3": {}, "-5": {}, "5-": {},
 	} {
 		got, err := ParsePortRange(text)
 		if got != want || (err == nil) != (want != PortRange{}) {
