@@ -292,7 +292,7 @@ func whoMayVisit(sh control.Share) string {
 	public, named := slices.Contains(sh.Public, "/"), strings.Contains(sh.URL, "?")
 	return "anyone" + when(!public || !named, " with the link") +
 		when(sh.Password && !public, " and the password") +
-		when(len(sh.Allow) > 0, " from "+addresses(sh.Allow))
+		when(len(sh.Allow) > 0, ", only from "+addresses(sh.Allow))
 }
 
 // whoMayConnect says whose connections to a block are passed on.

@@ -58,7 +58,7 @@ func TestPrintShareSaysWhoMayVisit(t *testing.T) {
 	}{
 		{func(sh *control.Share) { sh.Password = true }, "  access      anyone with the link and the password, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) { sh.Allow = []string{"203.0.113.0/24", "2001:db8::1"} },
-			"  access      anyone with the link from 203.0.113.0/24, 2001:db8::1, until 23:04 (8 h)\n"},
+			"  access      anyone with the link, only from 203.0.113.0/24, 2001:db8::1, until 23:04 (8 h)\n"},
 		{func(sh *control.Share) { sh.Public = []string{"/hooks", "/health"} }, "  public      /hooks /health\n"},
 		{func(sh *control.Share) { sh.Advisories = []string{"vite 7.3.1 lets visitors read\x1b", "next"} },
 			"  update      vite 7.3.1 lets visitors read\uFFFD\n  update      next\n"},
