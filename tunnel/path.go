@@ -157,7 +157,7 @@ func (q *scheduler) hasEmptyQueues() bool {
 			least = min(least, l.loss.least)
 		}
 	}
-	return n > 0 && sum/n <= least+least/4+5*time.Millisecond
+	return n > 0 && sum/n <= least+least/4+queueSlack
 }
 
 // Tune asks the kernel for two things that lanes need: a small buffer of unsent

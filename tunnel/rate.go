@@ -36,9 +36,8 @@ func (r *rate) in(d time.Duration) int { return int(max(r.now, r.before) * d.Sec
 
 const (
 	// queueGain is how many round trips' worth of bytes the lanes may have in flight
-	// together while the queues of the path fill up: with one, a lane that waits for
-	// a packet to be sent again would leave the path idle.
-	queueGain = 1.5
+	// together while the queues of the path fill up.
+	queueGain = 1
 	// leastFlight may always be in flight, in bytes.
 	leastFlight = 256 << 10
 )
@@ -48,15 +47,23 @@ const (
 // looks for more on its own, so that together they fill the queues that short messages
 // wait in. Where the kernel's figures are not read, a path is never full.
 func (q *scheduler) isFull() bool {
-	if q.hasEmptyQueues() {
-		return false
-	}
-	flight, least := 0, time.Duration(0)
+	flight := 0
+	var sum, n, least time.Duration
 	for _, l := range q.lanes {
 		flight += l.unacked
-		if d := l.loss.least; d > 0 && (least == 0 || d < least) {
-			least = d
+		if l.loss.least == 0 || len(l.flights) == 0 {
+			continue // its figures are unknown, or old
 		}
+		if n++; n == 1 || l.loss.least < least {
+			least = l.loss.least
+		}
+		sum += l.loss.rtt
 	}
-	return least > 0 && flight >= max(leastFlight, int(queueGain*float64(q.rate.in(least))))
+	if n == 0 || sum/n <= least+least/8+queueSlack {
+		return false
+	}
+	return flight >= max(leastFlight, int(queueGain*float64(q.rate.in(least))))
 }
+
+// queueSlack is what round trips vary by without a queue.
+const queueSlack = 5 * time.Millisecond

@@ -50,7 +50,7 @@ func TestFullPath(t *testing.T) {
 	}{
 		"much in flight":          {flight: full + 1, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: perTrip / rtt.Seconds(), want: true},
 		"little in flight":        {flight: full - 1000, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: perTrip / rtt.Seconds()},
-		"the queues are empty":    {flight: full + 1, loss: lossCount{rtt: rtt, least: rtt}, rate: perTrip / rtt.Seconds()},
+		"the queues are empty":    {flight: full + 1, loss: lossCount{rtt: rtt + rtt/8, least: rtt}, rate: perTrip / rtt.Seconds()},
 		"nothing is known":        {flight: 100 * full, rate: perTrip / rtt.Seconds()},
 		"a slow path":             {flight: leastFlight, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: 1000, want: true},
 		"a slow path with little": {flight: leastFlight - 1000, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: 1000},
@@ -59,9 +59,12 @@ func TestFullPath(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := scheduled(t, 4)
 				for _, l := range s.sched.lanes {
-					l.loss, l.unacked = c.loss, c.flight/4
+					l.loss, l.unacked, l.flights = c.loss, c.flight/4, []flight{{item: long(1), at: time.Now()}}
 				}
 				s.sched.lanes[0].unacked += c.flight % 4
+				s.sched.lanes = append(s.sched.lanes,
+					&lane{writing: true, loss: lossCount{rtt: 1, least: 1}},                  // idle
+					&lane{writing: true, flights: []flight{{item: long(1), at: time.Now()}}}) // unknown
 				s.sched.rate.now = c.rate
 				if got := s.sched.isFull(); got != c.want {
 					t.Errorf("full: %t", got)
