@@ -252,6 +252,14 @@ func TestFlightInvalidBase64(t *testing.T) {
 			t.Errorf("%s becomes\n%s", page, got)
 		}
 	}
+	// What may begin a URL moves into the next script, whatever comes at once.
+	const moves = `<script>self.__next_f.push([1,"0:s%2"])</script><script>self.__next_f.push([3,"00000000QU=BQU` + "\nB"
+	want, _, _ := pageThrough(t, moves, nil, whole)
+	for size := 1; size < 30; size++ {
+		if got, _, _ := pageThrough(t, moves, nil, func(int) int { return size }); got != want {
+			t.Errorf("in pieces of %d it becomes\n%q, as a whole\n%q", size, got, want)
+		}
+	}
 }
 
 // TestFlightDollar: a "$" at the beginning of a text keeps its meaning, however a script

@@ -256,14 +256,15 @@ func (s *flightScripts) base64(b []byte, end bool) (int, error) {
 	if groups == 0 && !last {
 		return -1, nil
 	}
-	rows := make([]byte, base64.StdEncoding.DecodedLen(groups))
-	size, err := base64.StdEncoding.Decode(rows, b[:groups])
-	s.lost = s.lost || err != nil || last && groups < n
-	if s.lost {
-		s.within = inCode
-		return n, s.code(append(s.encoded(len(s.decoded)), b[:n]...))
+	rows, valid := decodeGroups(b[:groups])
+	_ = s.run(rows) // toBase64 does not fail
+	if valid < groups || last && groups < n {
+		s.lost, s.within = true, inCode
+		if err := s.write(s.encoded(len(s.decoded)), true); err != nil {
+			return 0, err
+		}
+		return n, s.code(b[valid:n])
 	}
-	_ = s.run(rows[:size]) // toBase64 does not fail
 	whole := len(s.decoded)
 	if last {
 		s.within = inCode
@@ -271,6 +272,20 @@ func (s *flightScripts) base64(b []byte, end bool) (int, error) {
 		whole -= whole % 3
 	}
 	return groups, s.write(s.encoded(whole), true)
+}
+
+// decodeGroups decodes groups of Base64, and returns the length of those that are valid. Each
+// may have padding, so that it does not matter which came at once.
+func decodeGroups(b []byte) (rows []byte, valid int) {
+	for ; valid < len(b); valid += 4 {
+		group := b[valid : valid+4]
+		decoded, err := base64.StdEncoding.AppendDecode(rows, group)
+		if err != nil || bytes.ContainsAny(group, "\r\n") { // which the decoder leaves out
+			break
+		}
+		rows = decoded
+	}
+	return rows, valid
 }
 
 // encoded takes so many bytes of s.decoded, and returns them in Base64.
