@@ -253,7 +253,7 @@ func TestFlightInvalidBase64(t *testing.T) {
 		}
 	}
 	// What may begin a URL moves into the next script, whatever comes at once.
-	const moves = `<script>self.__next_f.push([1,"0:s%2"])</script><script>self.__next_f.push([3,"00000000QU=BQU` + "\nB"
+	const moves = `<script>self.__next_f.push([1,"0:[s%2"])</script><script>self.__next_f.push([3,"00000000QU=BQU` + "\nB"
 	want, _, _ := pageThrough(t, moves, nil, whole)
 	for size := 1; size < 30; size++ {
 		if got, _, _ := pageThrough(t, moves, nil, func(int) int { return size }); got != want {
