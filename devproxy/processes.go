@@ -40,7 +40,7 @@ func misplaced(g *generation, route *plan.Route, processes []listen.Process) []m
 	var found []misplacedProcess
 	for _, process := range processes {
 		rel, err := filepath.Rel(folder, process.Dir)
-		if process.Dir == "" || process.PID == os.Getpid() || err != nil || !filepath.IsLocal(rel) {
+		if process.Dir == "" || process.PID == os.Getpid() || isDevproxy(process) || err != nil || !filepath.IsLocal(rel) {
 			continue
 		}
 		for _, port := range process.Ports {
@@ -52,6 +52,11 @@ func misplaced(g *generation, route *plan.Route, processes []listen.Process) []m
 	distance := func(p misplacedProcess) int { return max(p.port-wanted, wanted-p.port) }
 	slices.SortStableFunc(found, func(a, b misplacedProcess) int { return cmp.Compare(distance(a), distance(b)) })
 	return found[:min(len(found), maxPortHints)]
+}
+
+// isDevproxy reports whether a process is a devproxy, such as a relay or another up.
+func isDevproxy(process listen.Process) bool {
+	return strings.TrimSuffix(process.Name, ".exe") == "devproxy"
 }
 
 // ports are the ports of this machine that upstreams and services of the plan have.

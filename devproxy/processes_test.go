@@ -37,6 +37,7 @@ func TestMisplaced(t *testing.T) {
 		{PID: 3, Name: "other", Dir: filepath.Join(root, "shop2"), Ports: []int{5174}},
 		{PID: 4, Name: "unknown", Ports: []int{5175}},
 		{PID: os.Getpid(), Name: "devproxy", Dir: shop, Ports: []int{8443}},
+		{PID: 8, Name: "devproxy", Dir: shop, Ports: []int{5174}}, // a relay
 		{PID: 5, Name: "near", Dir: shop, Ports: []int{5172}},
 		{PID: 6, Name: "elsewhere", Dir: root, Ports: []int{5171}},
 		{PID: 7, Name: "mail", Dir: shop, Ports: []int{5200}}, // a service, without a route
