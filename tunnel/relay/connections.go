@@ -47,10 +47,9 @@ func (cs *connections) add(c net.Conn) *conn {
 	addr := addrOf(c.RemoteAddr())
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	from := cs.networks.find(addr.Addr())
-	from.proxy = from.proxy || cs.proxies.has(addr.Addr())
+	from, full := cs.networkLocked(addr.Addr())
 	switch {
-	case from.conns() >= cs.limits.ConnectionsPerAddress && !from.proxy:
+	case full:
 		return nil
 	case cs.count[poolHandshake] >= cs.limits.Handshakes && !cs.evictLocked(poolHandshake, 0):
 		return nil
@@ -69,12 +68,12 @@ func (cs *connections) add(c net.Conn) *conn {
 func (cs *connections) readdress(c *conn, addr netip.AddrPort) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	from := cs.networks.find(addr.Addr())
+	from, full := cs.networkLocked(addr.Addr())
 	switch {
 	case c.pool == poolClosed:
 		return false
 	case from == c.from:
-	case from.conns() >= cs.limits.ConnectionsPerAddress:
+	case full:
 		return false
 	default:
 		cs.setPoolLocked(c, poolClosed)
@@ -85,6 +84,16 @@ func (cs *connections) readdress(c *conn, addr netip.AddrPort) bool {
 	}
 	c.addr, c.fromHeader = addr, true
 	return true
+}
+
+// networkLocked returns the network of an address, and whether it has as many connections
+// as the address may have. A proxy may have any number; its neighbours in an IPv6 network
+// may not.
+func (cs *connections) networkLocked(addr netip.Addr) (from *network, full bool) {
+	from = cs.networks.find(addr)
+	proxy := cs.proxies.has(addr)
+	from.proxy = from.proxy || proxy
+	return from, from.conns() >= cs.limits.ConnectionsPerAddress && !proxy
 }
 
 // makeRoomLocked closes a connection to make room for one of a network, when

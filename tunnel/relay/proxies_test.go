@@ -241,6 +241,25 @@ func TestConnectionsOfProxies(t *testing.T) {
 	}
 }
 
+// TestNeighboursOfProxies: who shares an IPv6 network with a proxy has the limit of an
+// address; a proxy that a balancer names has none.
+func TestNeighboursOfProxies(t *testing.T) {
+	d := newConnections(Limits{ConnectionsPerAddress: 2, Handshakes: 100, Connections: 20}.withDefaults())
+	d.proxies = newProxies([]netip.Prefix{netip.MustParsePrefix("2001:db8::1/128"), netip.MustParsePrefix("192.0.2.1/32")})
+	for range 3 {
+		if c, _ := addFrom(d, "2001:db8::1"); c == nil {
+			t.Fatal("a proxy is refused")
+		}
+		c, _ := addFrom(d, "192.0.2.1")
+		if c == nil || !d.readdress(c, netip.MustParseAddrPort("[2001:db8::1]:1")) {
+			t.Fatal("a proxy behind a balancer is refused")
+		}
+	}
+	if c, _ := addFrom(d, "2001:db8::2"); c != nil {
+		t.Error("a neighbour of a proxy has no limit")
+	}
+}
+
 // TestNamesOnConnectionsOfProxies: a proxy may send requests for several names on one
 // connection. A visitor may not, if the certificate is for another name.
 func TestNamesOnConnectionsOfProxies(t *testing.T) {
