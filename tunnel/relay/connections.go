@@ -38,6 +38,10 @@ func newConnections(limits Limits) *connections {
 // connectionsOf returns how many of the process's descriptors connections may use.
 func connectionsOf(descriptors int) int { return max(descriptors-ownFiles, descriptors/2) }
 
+// withoutPorts returns how many descriptors are left next to the ports of shares, which may
+// all be open; at least half.
+func withoutPorts(descriptors, ports int) int { return max(descriptors-ports, descriptors/2) }
+
 // lanesOf returns how many of them agents may use.
 func lanesOf(descriptors int) int { return connectionsOf(descriptors) / 4 * 3 }
 

@@ -8,7 +8,8 @@ import (
 // Limits bound what strangers may do. Zero fields have the defaults below.
 type Limits struct {
 	// Descriptors is how many files and sockets the process may have open, which
-	// other defaults depend on. The default is the system's limit.
+	// other defaults depend on. The default is the system's limit. New subtracts the ports
+	// of shares.
 	Descriptors int
 	// Connections is how many connections visitors may have. The default is three
 	// quarters of the descriptors that the process may have, so that agents and files

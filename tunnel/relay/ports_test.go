@@ -546,6 +546,19 @@ func datagram(t *testing.T, c net.Conn, text string) {
 	}
 }
 
+// TestPortDescriptors: connections leave the ports of shares their descriptors.
+func TestPortDescriptors(t *testing.T) {
+	for _, test := range []struct{ descriptors, most int }{{5000, 5000 - 2000 - ownFiles}, {3000, 1500 - ownFiles}} {
+		w := start(t, func(o *Options) {
+			o.TCPPorts, o.UDPPorts = PortRange{20000, 20999}, PortRange{20000, 20999}
+			o.Limits.Descriptors = test.descriptors
+		})
+		if w.conns.most != test.most {
+			t.Errorf("with %d descriptors, connections may have %d; want %d", test.descriptors, w.conns.most, test.most)
+		}
+	}
+}
+
 // TestPortsLeak: nothing of a relay is left after its end, with ports and visitors in
 // every state.
 func TestPortsLeak(t *testing.T) {

@@ -149,6 +149,7 @@ func New(o Options) (*Relay, error) {
 		return nil, errors.New("a relay needs a domain in lower case, certificates and a registry")
 	}
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.Limits.Descriptors = withoutPorts(cmp.Or(o.Limits.Descriptors, descriptors()), o.TCPPorts.size()+o.UDPPorts.size())
 	o.Limits = o.Limits.withDefaults()
 	keys, err := newKeyPolicy(&o)
 	if err != nil {
