@@ -46,7 +46,7 @@ func ParsePortRange(text string) (PortRange, error) {
 		return PortRange{}, fmt.Errorf("%q is not a range of ports", text)
 	}
 	if from < firstUserPort {
-		return PortRange{}, fmt.Errorf("%q has ports below %d, which stand for the server itself: a share with port 80 could get certificates for the relay's domain", text, firstUserPort)
+		return PortRange{}, fmt.Errorf("%q has ports below %d, which are the server's own: a share with port 80 could get certificates for the relay's domain", text, firstUserPort)
 	}
 	return PortRange{uint16(from), uint16(to)}, nil
 }
