@@ -14,6 +14,7 @@ import (
 type receiver struct {
 	canRead sync.Cond
 	readBy  deadline
+	waiting int // calls of Read that wait for bytes
 
 	ready    []arrival // in order, to be read
 	caughtUp uint64    // the offset up to which everything has come
@@ -68,7 +69,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 		case len(st.ready) > 0:
 			n := st.consume(p)
 			st.countLocked()
-			st.grantLocked()
+			st.grantLocked(st.caughtUp-st.read <= promptUnread)
 			return n, nil
 		case st.hasEnd && st.read == st.final:
 			return 0, io.EOF
@@ -76,16 +77,19 @@ func (st *Stream) Read(p []byte) (int, error) {
 			return 0, st.failed
 		}
 		st.open()
+		st.waiting++
 		st.canRead.Wait()
+		st.waiting--
 	}
 }
 
-// grantLocked lets the other end send more once a part of its credit is used.
-func (st *Stream) grantLocked() {
+// grantLocked lets the other end send more once a part of its credit is used. keepsUp is
+// whether the reader waits for bytes, or has read nearly all that have come.
+func (st *Stream) grantLocked(keepsUp bool) {
 	if st.hasEnd || st.receiveOver || st.failed != nil {
 		return
 	}
-	st.tuneLocked(time.Now())
+	st.tuneLocked(keepsUp, time.Now())
 	if upTo := st.read + uint64(st.window); upTo >= st.granted+uint64(st.grantStep()) {
 		st.granted = upTo
 		st.pushControl(kindCredit, upTo)
@@ -100,14 +104,15 @@ func (in *receiver) grantStep() int { return max(min(in.window, FirstCredit)/2, 
 // one or two, and meanwhile a sender that has just begun doubles its rate in each.
 const windowTrips = 8
 
-// promptUnread is the most that a reader leaves unread when it keeps up, in bytes.
+// promptUnread is the most that a read leaves of what has come when the reader keeps up,
+// in bytes.
 const promptUnread = 64 << 10
 
 // tuneLocked widens the window to fit the rate at which bytes come, within the session's
 // limit. It does so only for a reader that keeps up: one that has stopped would only
 // have the tunnel carry more that no one reads. The window shrinks while the session's
 // account is tight.
-func (st *Stream) tuneLocked(now time.Time) {
+func (st *Stream) tuneLocked(keepsUp bool, now time.Time) {
 	if st.usage.account.Tight() {
 		st.setWindowLocked(min(st.window, tightWindow))
 		return
@@ -119,7 +124,7 @@ func (st *Stream) tuneLocked(now time.Time) {
 		st.tuned, st.tunedFrom = now, progress
 	}
 	want := min(windowTrips*came, MaxCredit, st.window+budgetBytes-st.usage.granted)
-	if want > st.window && st.caughtUp-st.read <= promptUnread {
+	if keepsUp && want > st.window {
 		st.setWindowLocked(want)
 	}
 }
@@ -165,7 +170,7 @@ func (st *Stream) takeDataLocked(f wireFrame) error {
 	if err := st.place(f); err != nil {
 		return err
 	}
-	st.grantLocked()
+	st.grantLocked(st.waiting > 0)
 	st.countLocked()
 	if st.hasEnd && st.caughtUp == st.final {
 		st.receiveOver = true

@@ -55,15 +55,16 @@ func TestWindow(t *testing.T) {
 	for name, c := range map[string]struct {
 		missing int // the frame that does not come: -1 for none
 		gap     time.Duration
-		reads   bool
+		reads   bool // and so keeps up
+		waits   bool // for the first byte
 		wide    bool
 	}{
 		"they are read":                    {missing: -1, reads: true, wide: true},
-		"the first one is missing":         {wide: true},
+		"the first one is missing":         {waits: true, wide: true},
 		"no one reads":                     {missing: -1},
 		"no one reads, and one is missing": {missing: 6},
 		"they come slowly":                 {missing: -1, reads: true, gap: time.Second},
-		"slowly, one is missing":           {gap: time.Second},
+		"slowly, one is missing":           {waits: true, gap: time.Second},
 		"the account is tight":             {missing: -1, reads: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,6 +75,9 @@ func TestWindow(t *testing.T) {
 					s.usage.account.Add(900)
 				}
 				st := s.addStreamLocked(0)
+				if c.waits {
+					st.waiting++
+				}
 				for i := range FirstCredit / frame {
 					if i == c.missing {
 						continue
@@ -83,8 +87,7 @@ func TestWindow(t *testing.T) {
 						t.Fatal(err)
 					}
 					if c.reads {
-						st.consume(make([]byte, frame))
-						st.grantLocked()
+						st.Read(make([]byte, frame))
 					}
 					time.Sleep(c.gap)
 				}
