@@ -69,7 +69,7 @@ func (st *Stream) Read(p []byte) (int, error) {
 		case len(st.ready) > 0:
 			n := st.consume(p)
 			st.countLocked()
-			st.grantLocked(true)
+			st.grantLocked(st.caughtUp-st.read <= promptUnread)
 			return n, nil
 		case st.hasEnd && st.read == st.final:
 			return 0, io.EOF
@@ -83,13 +83,13 @@ func (st *Stream) Read(p []byte) (int, error) {
 	}
 }
 
-// grantLocked lets the other end send more once a part of its credit is used. reads is
-// whether the reader has just read, or waits for bytes.
-func (st *Stream) grantLocked(reads bool) {
+// grantLocked lets the other end send more once a part of its credit is used. keepsUp is
+// whether the reader waits for bytes, or has read nearly all that have come.
+func (st *Stream) grantLocked(keepsUp bool) {
 	if st.hasEnd || st.receiveOver || st.failed != nil {
 		return
 	}
-	st.tuneLocked(reads, time.Now())
+	st.tuneLocked(keepsUp, time.Now())
 	if upTo := st.read + uint64(st.window); upTo >= st.granted+uint64(st.grantStep()) {
 		st.granted = upTo
 		st.pushControl(kindCredit, upTo)
@@ -104,10 +104,15 @@ func (in *receiver) grantStep() int { return max(min(in.window, FirstCredit)/2, 
 // one or two, and meanwhile a sender that has just begun doubles its rate in each.
 const windowTrips = 8
 
+// promptUnread is the most that a read leaves of what has come when the reader keeps up,
+// in bytes.
+const promptUnread = 64 << 10
+
 // tuneLocked widens the window to fit the rate at which bytes come, within the session's
-// limit. It does so only for a stream that is read: for another, the tunnel would carry
-// more that no one reads. The window shrinks while the session's account is tight.
-func (st *Stream) tuneLocked(reads bool, now time.Time) {
+// limit. It does so only for a reader that keeps up: one that has stopped would only
+// have the tunnel carry more that no one reads. The window shrinks while the session's
+// account is tight.
+func (st *Stream) tuneLocked(keepsUp bool, now time.Time) {
 	if st.usage.account.Tight() {
 		st.setWindowLocked(min(st.window, tightWindow))
 		return
@@ -119,7 +124,7 @@ func (st *Stream) tuneLocked(reads bool, now time.Time) {
 		st.tuned, st.tunedFrom = now, progress
 	}
 	want := min(windowTrips*came, MaxCredit, st.window+budgetBytes-st.usage.granted)
-	if reads && want > st.window {
+	if keepsUp && want > st.window {
 		st.setWindowLocked(want)
 	}
 }
