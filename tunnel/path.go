@@ -145,19 +145,30 @@ func (q *scheduler) countLosses(now time.Time) {
 	}
 }
 
+// queueSlack is how much round trips vary without a queue.
+const queueSlack = 5 * time.Millisecond
+
 // hasEmptyQueues reports whether the queues of the path are empty: TCP's round trips
 // take hardly more than their minimum.
 func (q *scheduler) hasEmptyQueues() bool {
+	mean, least := q.roundTrips(func(*lane) bool { return true })
+	return mean > 0 && mean <= least+least/4+queueSlack
+}
+
+// roundTrips returns the mean of TCP's round trips on the lanes that count, and their
+// minimum; zeros where the kernel's figures are unknown.
+func (q *scheduler) roundTrips(counts func(*lane) bool) (mean, least time.Duration) {
 	var sum, n time.Duration
-	least := time.Hour
 	for _, l := range q.lanes {
-		if l.loss.rtt > 0 {
-			n++
-			sum += l.loss.rtt
-			least = min(least, l.loss.least)
+		if l.loss.rtt == 0 || !counts(l) {
+			continue
 		}
+		if n++; n == 1 || l.loss.least < least {
+			least = l.loss.least
+		}
+		sum += l.loss.rtt
 	}
-	return n > 0 && sum/n <= least+least/4+queueSlack
+	return sum / max(n, 1), least
 }
 
 // Tune asks the kernel for two things that lanes need: a small buffer of unsent

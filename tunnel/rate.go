@@ -4,10 +4,10 @@ import "time"
 
 // rate estimates how many bytes per second the path delivers: the most in any round
 // trip of the last rateMemory. Acknowledgements that were held up come together, so
-// it is rather too high than too low.
+// it is too high rather than too low.
 type rate struct {
 	acked uint64    // bytes that were acknowledged, so far
-	from  uint64    // how many at the begin of this round trip
+	from  uint64    // how many at the start of this round trip
 	began time.Time // when that was
 
 	now, before float64   // the most in this half of the memory and the one before
@@ -34,36 +34,21 @@ func (r *rate) acknowledged(n int, rtt time.Duration, now time.Time) {
 // in returns how many bytes the path delivers in d.
 func (r *rate) in(d time.Duration) int { return int(max(r.now, r.before) * d.Seconds()) }
 
-const (
-	// queueGain is how many round trips' worth of bytes the lanes may have in flight
-	// together while the queues of the path fill up.
-	queueGain = 1
-	// leastFlight may always be in flight, in bytes.
-	leastFlight = 256 << 10
-)
+// leastFlight may always be in flight, in bytes.
+const leastFlight = 256 << 10
 
 // isFull reports whether the path has enough to do: its queues fill up, and the lanes
 // have more in flight than it delivers in a round trip. Each lane's congestion control
 // looks for more on its own, so that together they fill the queues that short messages
-// wait in. Where the kernel's figures are not read, a path is never full.
+// wait in. Where the kernel's figures are unknown, a path is never full.
 func (q *scheduler) isFull() bool {
-	flight := 0
-	var sum, n, least time.Duration
-	for _, l := range q.lanes {
-		flight += l.unacked
-		if l.loss.least == 0 || len(l.flights) == 0 {
-			continue // its figures are unknown, or old
-		}
-		if n++; n == 1 || l.loss.least < least {
-			least = l.loss.least
-		}
-		sum += l.loss.rtt
-	}
-	if n == 0 || sum/n <= least+least/8+queueSlack {
+	mean, least := q.roundTrips(func(l *lane) bool { return len(l.flights) > 0 }) // others are old
+	if mean <= least+least/8+queueSlack {
 		return false
 	}
-	return flight >= max(leastFlight, int(queueGain*float64(q.rate.in(least))))
+	flight := 0
+	for _, l := range q.lanes {
+		flight += l.unacked
+	}
+	return flight >= max(leastFlight, q.rate.in(least))
 }
-
-// queueSlack is what round trips vary by without a queue.
-const queueSlack = 5 * time.Millisecond

@@ -41,17 +41,16 @@ func TestRate(t *testing.T) {
 // more in flight than the path delivers in a round trip.
 func TestFullPath(t *testing.T) {
 	const rtt, perTrip = 80 * time.Millisecond, 1 << 20
-	full := int(queueGain * perTrip)
 	for name, c := range map[string]struct {
 		flight int
 		loss   lossCount
 		rate   float64
 		want   bool
 	}{
-		"much in flight":          {flight: full + 1, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: perTrip / rtt.Seconds(), want: true},
-		"little in flight":        {flight: full - 1000, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: perTrip / rtt.Seconds()},
-		"the queues are empty":    {flight: full + 1, loss: lossCount{rtt: rtt + rtt/8, least: rtt}, rate: perTrip / rtt.Seconds()},
-		"nothing is known":        {flight: 100 * full, rate: perTrip / rtt.Seconds()},
+		"much in flight":          {flight: perTrip + 1, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: perTrip / rtt.Seconds(), want: true},
+		"little in flight":        {flight: perTrip - 1000, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: perTrip / rtt.Seconds()},
+		"the queues are empty":    {flight: perTrip + 1, loss: lossCount{rtt: rtt + rtt/8, least: rtt}, rate: perTrip / rtt.Seconds()},
+		"nothing is known":        {flight: 100 * perTrip, rate: perTrip / rtt.Seconds()},
 		"a slow path":             {flight: leastFlight, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: 1000, want: true},
 		"a slow path with little": {flight: leastFlight - 1000, loss: lossCount{rtt: 2 * rtt, least: rtt}, rate: 1000},
 	} {
