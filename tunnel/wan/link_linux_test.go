@@ -207,10 +207,7 @@ func TestSweep(t *testing.T) {
 	left := namespace{ip: l.ends[A].ip, name: fmt.Sprintf("wan-%d-0badcafe-a", gone.Process.Pid)}
 	// The links of other processes sweep too, and one may take it half made.
 	err := left.add(t.Context())
-	for range 20 {
-		if err == nil {
-			break
-		}
+	for try := 0; err != nil && try < 20; try++ {
 		left.remove()
 		err = left.add(t.Context())
 	}

@@ -137,8 +137,8 @@ func (p *pump) stats() Stats {
 const mtu = 1500
 
 // openTUN makes a TUN device in this namespace, under a name that the kernel
-// chooses, so that concurrent links do not collide. It is never [device], the name
-// inside: so that one means inside wherever it is seen. It disappears with the file.
+// chooses, so that concurrent links do not collide. It is never [device]: a
+// device of that name is always in a namespace. It disappears with the file.
 func openTUN() (file *os.File, name string, err error) {
 	const path = "/dev/net/tun"
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
