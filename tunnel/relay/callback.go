@@ -70,7 +70,7 @@ func (a *agents) grantCallback(ctx context.Context, pub ed25519.PublicKey, from 
 	if covers := r.opts.Covers; covers != nil && !covers(granted.name) {
 		return nil, &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "this relay has no certificate for *." + r.opts.Domain + ": remove callback from the share block, or ask the operator to add one with --cert"}
 	}
-	revoked, err := r.isRevoked(ctx, granted.key)
+	standing, err := r.keys.standing(ctx, granted.key)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (a *agents) grantCallback(ctx context.Context, pub ed25519.PublicKey, from 
 	switch {
 	case err != nil:
 		return nil, err
-	case revoked:
+	case standing == Revoked:
 		return nil, errCallbackEnded
 	case !known && !from.names.Allow():
 		return nil, errTooManyNames
@@ -95,15 +95,6 @@ func (a *agents) grantCallback(ctx context.Context, pub ed25519.PublicKey, from 
 
 // errCallbackEnded refuses a callback host that was revoked.
 var errCallbackEnded = &tunnel.Refusal{Code: tunnel.CodeBadClaim, Message: "the relay's operator has revoked the callback host of this project: remove callback from the share block, or ask the operator"}
-
-// isRevoked reports whether a key is revoked, in the file of keys or in the registry.
-func (r *Relay) isRevoked(ctx context.Context, key Key) (bool, error) {
-	if (*r.keys.file.Load())[key] == Revoked {
-		return true, nil
-	}
-	standing, err := r.opts.Registry.Standing(ctx, key)
-	return standing == Revoked, err
-}
 
 // expectCallback has the callback host of s lead to it for a state.
 func (a *agents) expectCallback(s *share, hash string) error {
@@ -164,10 +155,10 @@ func (v *visit) callbackRecord() (*CallbackRecord, error) {
 		return nil, errCallbackGone
 	}
 	for _, key := range []Key{record.Owner, record.Callback.Agent} {
-		switch revoked, err := r.isRevoked(ctx, key); {
+		switch standing, err := r.keys.standing(ctx, key); {
 		case err != nil:
 			return nil, err
-		case revoked:
+		case standing == Revoked:
 			return nil, errCallbackGone
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -269,6 +270,25 @@ func TestCallbackIsItsOwners(t *testing.T) {
 		t.Errorf("a state that is not a hash: %+v", reply)
 	}
 	w.leadsTo("shop", callbackPath+"?state="+state, localOrigin+callbackPath+"?state="+state)
+}
+
+// TestCallbackOfARestoredKey: a key that the file has again after it was revoked has its
+// callback host again.
+func TestCallbackOfARestoredKey(t *testing.T) {
+	key := publicKey(testKey("a"))
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, []byte(key.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := start(t, func(o *Options) {
+		o.AuthorizedKeys = path
+		if err := o.Registry.SetStanding(t.Context(), key, Revoked); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.shareWithCallback("a", "shop")
+	uri := callbackPath + "?state=" + state
+	w.leadsTo("shop", uri, localOrigin+uri)
 }
 
 // TestCallbackWithoutLocalOrigin: then only known states lead anywhere.

@@ -67,13 +67,7 @@ func newKeyPolicy(o *Options) (*keyPolicy, error) {
 
 // admit returns nil if key may have a session, and enrols it when token is right.
 func (k *keyPolicy) admit(ctx context.Context, key Key, token string, from *network) error {
-	switch (*k.file.Load())[key] {
-	case Revoked:
-		return errRevoked
-	case Enrolled:
-		return nil
-	}
-	standing, err := k.registry.Standing(ctx, key)
+	standing, err := k.standing(ctx, key)
 	switch {
 	case err != nil:
 		return err
@@ -91,6 +85,15 @@ func (k *keyPolicy) admit(ctx context.Context, key Key, token string, from *netw
 		return errTooManyNames
 	}
 	return k.registry.SetStanding(ctx, key, Enrolled)
+}
+
+// standing returns what the file says about key, or the registry if the file does not have
+// the key.
+func (k *keyPolicy) standing(ctx context.Context, key Key) (Standing, error) {
+	if standing := (*k.file.Load())[key]; standing != Unknown {
+		return standing, nil
+	}
+	return k.registry.Standing(ctx, key)
 }
 
 var errRevoked = &tunnel.Refusal{Code: tunnel.CodeRevoked, Message: "the relay's operator has revoked the key"}
