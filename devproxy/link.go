@@ -321,8 +321,7 @@ var errOtherNames = errors.New("the names differ")
 // compareNames returns the names that claim has, and an error unless grant has the
 // same.
 func (l *link) compareNames(claim tunnel.Claim, grant tunnel.Grant) (hosts []string, err error) {
-	public, _ := l.key.Private.Public().(ed25519.PublicKey)
-	zone, hosts, err := tunnel.PublicNames(public, grant.Domain, claim)
+	zone, hosts, err := tunnel.PublicNames(l.key.Public(), grant.Domain, claim)
 	if err == nil && (zone != grant.Zone || !slices.Equal(hosts, grant.Hosts)) {
 		err = errOtherNames
 	}

@@ -2,7 +2,6 @@ package devproxy
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"strings"
 	"time"
@@ -198,8 +197,8 @@ func (l *link) domainView() *control.Domain {
 		return nil
 	}
 	view := &control.Domain{Name: d.name, Host: l.plan.OwnHost, State: d.state}
-	if public, ok := l.key.Private.Public().(ed25519.PublicKey); ok && l.grant.Domain != "" {
-		view.Target = tunnel.OwnName(public, l.grant.Domain)
+	if l.grant.Domain != "" {
+		view.Target = tunnel.OwnName(l.key.Public(), l.grant.Domain)
 	}
 	view.Error, view.Fix = explainDomain(d.why)
 	return view

@@ -24,7 +24,7 @@ type callbackState struct {
 }
 
 // CallbackKey returns the key of the callback host of owner, a local host. It is the same in
-// all worktrees and clones of a project of this user, and belongs to nobody else. A
+// all worktrees and clones of a project of this user, and other users have another. A
 // missing secret is made.
 func (s Store) CallbackKey(owner string) (ed25519.PrivateKey, error) {
 	dir := filepath.Join(s.Home, callbacksDir)
@@ -69,10 +69,4 @@ func (s Store) CallbackOrigin(owner string) string {
 func (s Store) callbackFile(owner string) string {
 	sum := sha256.Sum256([]byte(owner))
 	return filepath.Join(s.Home, callbacksDir, hex.EncodeToString(sum[:16])+".json")
-}
-
-// Public returns the public key.
-func (k *Key) Public() ed25519.PublicKey {
-	public, _ := k.Private.Public().(ed25519.PublicKey)
-	return public
 }

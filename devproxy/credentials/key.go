@@ -51,6 +51,12 @@ type Key struct {
 	name        string // the plain name that a relay granted last
 }
 
+// Public returns the public key.
+func (k *Key) Public() ed25519.PublicKey {
+	public, _ := k.Private.Public().(ed25519.PublicKey)
+	return public
+}
+
 // link is the content of linkFile.
 type link struct {
 	Folder string `json:"folder"` // that was shared last
