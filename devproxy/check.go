@@ -36,8 +36,8 @@ const (
 // visitor that has the token of the check. For all others, nothing is there.
 const checkPaths = plan.OwnPaths + control.ProbePath
 
-// shareCheck is the check of a share that is running, at most one at a time. Its token
-// reaches the program that checks over the control socket, and nobody else.
+// shareCheck is the check of a share that is running, at most one at a time. Only
+// the program that checks gets its token, over the control socket.
 type shareCheck struct {
 	mu     sync.Mutex
 	token  [sha256.Size]byte // its hash

@@ -93,7 +93,7 @@ func TestProvidersCarryNoPorts(t *testing.T) {
 	}
 }
 
-// TestNamedHostsShareNoPorts: who shares one host does not publish a database with it.
+// TestNamedHostsShareNoPorts: sharing one host does not publish a database with it.
 func TestNamedHostsShareNoPorts(t *testing.T) {
 	p := &plan.Share{Domain: "shop.localhost", Hosts: []string{"shop.localhost", "admin.shop.localhost"}, Ports: sharedBlocks()}
 	only, err := onlyHosts(p, []string{"admin"})

@@ -22,7 +22,7 @@ func (d *decoder) decodeAccess(b *block, p *Port) {
 	allow, limited := d.get(b, "allow")
 	if limited {
 		allow.notEmpty("write public = true to allow all addresses", "allow needs at least one address")
-		p.Access.Allow, p.Access.Flow = []netip.Prefix{}, allow.comesFrom() // of a mistake, nobody
+		p.Access.Allow, p.Access.Flow = []netip.Prefix{}, allow.comesFrom() // an invalid allow admits no address
 		if ranges := decodeRanges(allow); ranges != nil {
 			p.Access.Allow = append(p.Access.Allow, ranges.Prefixes...)
 		}

@@ -48,14 +48,14 @@ func NewCallback(key ed25519.PrivateKey, pub ed25519.PublicKey, paths []string, 
 }
 
 // callbackProof is the text that Callback.Proof signs. It names the agent's key, which
-// every session proves, so that nobody else can use a proof that a relay has seen.
+// every session proves, so that another agent can't use a proof that a relay has seen.
 func callbackProof(pub ed25519.PublicKey) []byte {
 	return append([]byte("devproxy callback proof"), pub...)
 }
 
 // CallbackName returns the name of the callback host of a key below a relay's domain:
 // callback-X.DOMAIN, X being 16 characters of Alphabet. It depends on the domain, so that
-// nobody who has seen the name at one relay can take it at another.
+// a name that was seen at one relay can't be taken at another.
 func CallbackName(key ed25519.PublicKey, domain string) string {
 	sum := sha256.Sum256(slices.Concat([]byte("devproxy callback name"), key, []byte(domain)))
 	return CallbackLabel + "-" + encoding().EncodeToString(sum[:LinkLength*5/8]) + "." + domain

@@ -158,7 +158,7 @@ func (a *oauthApp) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // TestE2EShareCallback: one registered redirect URL serves the logins of every link, and of
-// the developer's own browser without a share. It shows nobody else where the share is.
+// the developer's own browser without a share. It does not tell strangers where the share is.
 func TestE2EShareCallback(t *testing.T) {
 	relay := startDevRelay(t)
 	trustChromium(t, relay.upProcess)

@@ -11,16 +11,15 @@ import (
 // proverOptions say which DNS proves users' domains. Tests have one of their own.
 var proverOptions ownership.Options
 
-// newProver returns what proves which key a domain of a user belongs to, at the relay of a
-// domain.
+// newProver returns the prover of users' domains for a relay, given by its own domain.
 func newProver(relay string) *ownership.Prover {
 	o := proverOptions
 	o.Relay = relay
 	return ownership.New(o)
 }
 
-// proveAgain returns what proves, before each order, that a domain still belongs to the key
-// that has claimed it; nil for a relay that takes no domains.
+// proveAgain returns the function that proves, before each order, that a domain still
+// belongs to the key that has claimed it; nil for a relay that takes no domains.
 func proveAgain(prover relay.DomainProver, domain string) func(ctx context.Context, name, key string) error {
 	if prover == nil {
 		return nil

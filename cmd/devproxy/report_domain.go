@@ -8,8 +8,8 @@ import (
 	"github.com/devproxy/devproxy/devproxy/control"
 )
 
-// domainMoved says that the first host of a share has come to the domain of the user's
-// own, or has lost it. old is the address that it had before.
+// domainMoved says that the first host of a share now has the domain of the user's own, or
+// has lost it. old is the address that it had before.
 func (r *reporter) domainMoved(sh control.Share, old string, line func(string)) {
 	if d := sh.Domain; d != nil && d.State == control.DomainUp {
 		line(r.green(d.Name+" is in use") + "; " + old + " no longer works")

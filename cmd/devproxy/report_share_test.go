@@ -221,7 +221,8 @@ func TestAddedHostsArePrinted(t *testing.T) {
 	}
 }
 
-// TestPrintDomain holds what the terminal says of a domain of the user's own to the word.
+// TestPrintDomain compares the terminal's texts about a domain of the user's own, word by
+// word.
 func TestPrintDomain(t *testing.T) {
 	now := atNoon(t)
 	waits := sampleShare(now)

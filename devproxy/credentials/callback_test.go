@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestCallbackKey: it is the same in every folder of a project, other for another project
-// or user, and kept for the user alone.
+// TestCallbackKey: it is the same in every folder of a project, different for another
+// project or user, and kept for the user alone.
 func TestCallbackKey(t *testing.T) {
 	store, other := Store{Home: t.TempDir()}, Store{Home: t.TempDir()}
 	key := func(s Store, project string) string {

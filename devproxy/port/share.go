@@ -18,7 +18,7 @@ import (
 // Share serves blocks to the visitors of a share: it dials their upstreams as a Set does
 // for clients of this machine. Create one with Set.Share; Close ends it.
 //
-// The limits of a Set hold for the visitors of a Share too, and are counted apart, so that
+// The limits of a Set apply to the visitors of a Share too, and are counted apart, so that
 // visitors can't use up the connections of this machine.
 type Share struct {
 	set  *Set

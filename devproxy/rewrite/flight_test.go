@@ -178,7 +178,7 @@ func TestFlight(t *testing.T) {
 	}
 }
 
-// TestFlightUnchanged: what is not a row of a long text passes byte for byte.
+// TestFlightUnchanged: everything but the row of a long text stays the same, byte for byte.
 func TestFlightUnchanged(t *testing.T) {
 	for _, text := range []string{
 		"", ":", "1:", "1:T", "1:T5", "1:T5x,hello", "1:T123456789,x", "1:o5,hello", "1:ox", "no row at all", strings.Repeat("1", 100) + ":T2,ab",
@@ -244,7 +244,7 @@ func TestFlightLost(t *testing.T) {
 	}
 }
 
-// TestFlightInvalidBase64: what is no Base64 stays as it is, and what follows it.
+// TestFlightInvalidBase64: invalid Base64 and the rows after it stay as they are.
 func TestFlightInvalidBase64(t *testing.T) {
 	const page = `<script>self.__next_f.push([3,"QUFBQUE=!"])</script><script>self.__next_f.push([3,"QUFB"])</script>`
 	for _, cut := range []func(int) int{whole, func(int) int { return 1 }, func(int) int { return 5 }} {

@@ -55,8 +55,8 @@ func (c *callback) host() string {
 }
 
 // grantCallback grants the callback host of a claim, nil for none. Its owner in the
-// registry is its own key, so that all folders of a project have the same, and nobody else
-// gets it. An agent's network is charged for a new one.
+// registry is its own key, so that all folders of a project have the same, and other
+// projects can't get it. An agent's network is charged for a new one.
 func (a *agents) grantCallback(ctx context.Context, pub ed25519.PublicKey, from *network, c tunnel.Claim) (*callback, error) {
 	if c.Callback == nil || len(c.Hosts) == 0 {
 		return nil, nil

@@ -226,7 +226,7 @@ func TestCallbackOutlivesTheRelay(t *testing.T) {
 	}
 }
 
-// TestCallbackIsItsOwners: nobody gets the callback host of another project, or shares under
+// TestCallbackIsItsOwners: a project can't get the callback host of another, or share under
 // its name.
 func TestCallbackIsItsOwners(t *testing.T) {
 	w := start(t, nil)

@@ -16,7 +16,7 @@ const (
 	packetEvery = time.Second / 60
 	// packetSize is that of a game's small packets.
 	packetSize = 100
-	// lateAfter is when a player does not wait for an answer any more: it counts as lost.
+	// lateAfter is how long a player waits for an answer; a later one counts as lost.
 	lateAfter = 2 * time.Second
 	// joinPatience and joinEvery are for the first answer: peers do not report when they
 	// are ready.
@@ -24,7 +24,7 @@ const (
 	joinEvery    = 200 * time.Millisecond
 )
 
-// errLost counts packets without an answer.
+// errLost is the error of a packet without an answer.
 var errLost = errors.New("packets without an answer")
 
 // player sends packets over UDP and waits for their answers.
@@ -85,7 +85,7 @@ func (c *httpClient) play(ctx context.Context, packets, size int, m *meter) erro
 		mu.Lock()
 		sent[number] = time.Now()
 		mu.Unlock()
-		_, _ = conn.Write(packet) // one that is not sent is lost
+		_, _ = conn.Write(packet) // an error counts as a lost packet
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(lateAfter))
 	answers.Wait()

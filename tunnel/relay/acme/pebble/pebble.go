@@ -41,8 +41,8 @@ type Options struct {
 	DNS string
 	// Validity is how long its certificates are valid, to the second.
 	Validity time.Duration
-	// TLSPort and HTTPPort are where it asks for the answers to TLS-ALPN-01 and HTTP-01; 0
-	// is where nobody answers.
+	// TLSPort and HTTPPort are where it asks for the answers to TLS-ALPN-01 and HTTP-01. It
+	// gets no answer with 0.
 	TLSPort, HTTPPort int
 	// Blocked are domains that it issues nothing for.
 	Blocked []string
