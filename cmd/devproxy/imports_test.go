@@ -58,7 +58,7 @@ var allowed = map[string][]string{
 	"devproxy/urlfield": {},
 
 	// It knows texts and HTTP; the names come from the share.
-	"devproxy/rewrite": {"devproxy/coding", "devproxy/middleware/head"},
+	"devproxy/rewrite": {"devproxy/coding", "devproxy/middleware/head", "tunnel/budget"},
 
 	"devproxy/advisory": {},
 

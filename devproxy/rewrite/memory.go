@@ -63,14 +63,3 @@ func (h *bodyMemory) free() {
 	}
 	h.size = 0
 }
-
-// visitorOf returns the addresses that count as one visitor.
-func visitorOf(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, _ := addr.Prefix(bits) // the zero value for the zero address
-	return prefix
-}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/devproxy/devproxy/tunnel/budget"
 )
 
 const (
@@ -39,7 +41,7 @@ type Request struct {
 // length is not known; or if the visitor has maxBodiesOf in memory, or all have
 // maxBodies. The error is that of reading it.
 func NewRequest(r *http.Request, names *Names, mark string, from netip.Addr, bodies bool) (*Request, error) {
-	out := &Request{Request: r, held: bodyMemory{from: visitorOf(from)}}
+	out := &Request{Request: r, held: bodyMemory{from: budget.NetworkOf(from)}}
 	out.ours = unmarkTags(r.Header, mark)
 	if !bodies {
 		return out, nil
