@@ -28,19 +28,12 @@ func (b *builder) sharePorts(p *Plan) {
 	if b.file.Share == nil {
 		return
 	}
-	for _, w := range inOrder(b.file.Share.Ports) {
+	for _, w := range b.file.Share.Ports {
 		i := slices.IndexFunc(p.ports, func(port *Port) bool { return port.Network == w.Network && port.Name == w.Name })
 		if i >= 0 { // else it has a mistake
 			p.share.Ports = append(p.share.Ports, p.ports[i])
 		}
 	}
-}
-
-// inOrder returns ports with tcp before udp.
-func inOrder(ports []*hcl.Port) []*hcl.Port {
-	udp := func(p *hcl.Port) bool { return p.Network == UDP }
-	tcp := slices.DeleteFunc(slices.Clone(ports), udp)
-	return append(tcp, slices.DeleteFunc(slices.Clone(ports), func(p *hcl.Port) bool { return !udp(p) })...)
 }
 
 // withholdPorts sets the ports and the share of p, which is plan without the effects in
