@@ -5,7 +5,6 @@ package port
 import (
 	"context"
 	"net"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -255,10 +254,9 @@ func (k *socket) stillTaken() bool {
 // use replaces the port, whose key is the same. Flows, which may never end, begin again
 // with another upstream. What was refused says nothing about that.
 func (k *socket) use(p *plan.Port) {
-	if was := k.port.Swap(p); reflect.DeepEqual(was.Members, p.Members) {
+	if !k.upstream.use(p) {
 		return
 	}
-	k.proven.Store(false)
 	k.mu.Lock()
 	k.refusal = ""
 	moved := k.moved

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -98,11 +97,10 @@ func (s *Share) Apply(ports []*plan.Port, allow []netip.Prefix) {
 					s.set.noteUpstream(p.Network, p.Name, err)
 				}
 			}
-		} else if !reflect.DeepEqual(b.port.Load().Members, p.Members) {
-			b.proven.Store(false)
+		}
+		if b.use(p) {
 			moved = append(moved, b)
 		}
-		b.port.Store(p)
 		s.blocks[p.String()] = b
 	}
 	for v := range s.visits {
@@ -190,7 +188,7 @@ func (s *Share) leave(v *visit) {
 	s.removeLocked(v)
 }
 
-// removeLocked ends a visit and counts it no more, once.
+// removeLocked ends a visit and stops counting it, once.
 func (s *Share) removeLocked(v *visit) {
 	v.end()
 	if _, counted := s.visits[v]; !counted {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,16 @@ type upstream struct {
 	proven atomic.Bool
 	// preferred is the index of the address that new flows use.
 	preferred atomic.Int64
+}
+
+// use replaces the port, and reports whether that leads to another server than before. A
+// new server is not proven.
+func (u *upstream) use(p *plan.Port) (moved bool) {
+	if was := u.port.Swap(p); was == nil || reflect.DeepEqual(was.Members, p.Members) {
+		return false
+	}
+	u.proven.Store(false)
+	return true
 }
 
 // serve passes one connection on, until it has ended or ctx ends it.
