@@ -244,42 +244,31 @@ func (f *flows) over(one *flow, fault error) portVisit {
 // expire ends a flow that is idle, or was refused.
 func (f *flows) expire(one *flow) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	idle := f.idle
 	if one.refused {
 		idle = refusedFor
 	}
-	left := idle - time.Since(one.last)
-	if left > 0 && !one.ended {
+	switch left := idle - time.Since(one.last); {
+	case left <= 0:
+		f.endLocked(one, nil)
+	case !one.ended:
 		one.timer.Reset(left)
-	}
-	f.mu.Unlock()
-	if left <= 0 {
-		f.end(one, nil)
 	}
 }
 
 // endAll ends the flows of a port.
 func (f *flows) endAll(port *openPort) {
 	f.mu.Lock()
-	var all []*flow
+	defer f.mu.Unlock()
 	for id, one := range f.byClient {
 		if id.port == port {
-			all = append(all, one)
+			f.endLocked(one, errPortShut)
 		}
 	}
-	f.mu.Unlock()
-	for _, one := range all {
-		f.end(one, errPortShut)
-	}
 }
 
-// end ends a flow, once.
-func (f *flows) end(one *flow, fault error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.endLocked(one, fault)
-}
-
+// endLocked ends a flow, once.
 func (f *flows) endLocked(one *flow, fault error) {
 	if one.ended {
 		return
