@@ -14,7 +14,7 @@ import (
 )
 
 // readDatagram reads the next datagram of a stream.
-func readDatagram(t *testing.T, from *tunnel.DatagramReader) string {
+func readDatagram(t testing.TB, from *tunnel.DatagramReader) string {
 	t.Helper()
 	got, err := from.Next()
 	if err != nil {
@@ -32,6 +32,17 @@ func answerOf(t *testing.T, c net.Conn) string {
 		t.Fatal(err)
 	}
 	return string(buffer[:n])
+}
+
+// client sends a first datagram, which the agent reads, and returns both ends of its flow.
+func (a *portAgent) client(text string) (c net.Conn, st *tunnel.Stream, from *tunnel.DatagramReader) {
+	a.t.Helper()
+	c = a.dial("udp", 0)
+	datagram(a.t, c, text)
+	st = a.visitor()
+	from = tunnel.NewDatagramReader(st)
+	readDatagram(a.t, from)
+	return c, st, from
 }
 
 // TestUDPPort: each client has a stream, which carries its datagrams whole, both ways.
@@ -95,11 +106,7 @@ func TestUDPIdle(t *testing.T) {
 	w.ports.flows.idle = 300 * time.Millisecond
 	w.ports.flows.mu.Unlock()
 	a := w.portAgent(testKey("a"), game)
-	c := a.dial("udp", 0)
-	datagram(t, c, "ping")
-	st := a.visitor()
-	from := tunnel.NewDatagramReader(st)
-	readDatagram(t, from)
+	c, st, from := a.client("ping")
 	ticks := time.NewTicker(10 * time.Millisecond)
 	defer ticks.Stop()
 	for range 100 { // the agent's datagrams count too
@@ -152,11 +159,7 @@ func TestUDPStalled(t *testing.T) {
 func TestUDPAnswers(t *testing.T) {
 	w := start(t, withPorts(t))
 	a := w.portAgent(testKey("a"), game)
-	c := a.dial("udp", 0)
-	datagram(t, c, "a forged question")
-	st := a.visitor()
-	from := tunnel.NewDatagramReader(st)
-	readDatagram(t, from)
+	c, st, from := a.client("a forged question")
 	for range 40 {
 		if _, err := st.WriteDatagram(make([]byte, 1000)); err != nil {
 			t.Fatal(err)
@@ -189,11 +192,7 @@ func TestUDPAnswers(t *testing.T) {
 func TestUDPForged(t *testing.T) {
 	w := start(t, withPorts(t))
 	a := w.portAgent(testKey("a"), game)
-	c := a.dial("udp", 0)
-	datagram(t, c, "join")
-	st := a.visitor()
-	from := tunnel.NewDatagramReader(st)
-	readDatagram(t, from)
+	c, st, from := a.client("join")
 	if _, err := st.WriteDatagram([]byte("welcome")); err != nil {
 		t.Fatal(err)
 	}
@@ -331,10 +330,7 @@ func TestUDPClosed(t *testing.T) {
 	w := start(t, withPorts(t))
 	key := testKey("a")
 	a := w.portAgent(key, game)
-	datagram(t, a.dial("udp", 0), "ping")
-	st := a.visitor()
-	from := tunnel.NewDatagramReader(st)
-	readDatagram(t, from)
+	_, _, from := a.client("ping")
 	a.ask(tunnel.Request{Op: "claim", Claim: new(portClaim(key))})
 	if got, err := from.Next(); err == nil || errors.Is(err, io.EOF) && len(got) > 0 {
 		t.Errorf("the flow of a closed port has %q", got)

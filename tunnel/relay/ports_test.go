@@ -539,7 +539,7 @@ func TestPortsHandedOver(t *testing.T) {
 	within(t, "the end of the first relay", retired)
 }
 
-func datagram(t *testing.T, c net.Conn, text string) {
+func datagram(t testing.TB, c net.Conn, text string) {
 	t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
