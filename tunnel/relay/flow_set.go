@@ -29,7 +29,7 @@ const (
 	usedFlow = 5 * time.Second
 	// newPerVisitor and newPerVisitorBurst bound the new flows of one share behind one
 	// address, newPerAddress and newPerAddressBurst those of all shares. So one address
-	// can't use up those of everyone. A burst is at most what comes back within refusedFor:
+	// cannot use up those of everyone. A burst is at most what comes back within refusedFor:
 	// a set without flows is forgotten.
 	newPerVisitor      = newFlowsPerSecond / 2
 	newPerVisitorBurst = 2 * newPerVisitor

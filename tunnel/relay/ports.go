@@ -33,7 +33,7 @@ type ports struct {
 
 	mu         sync.Mutex
 	open       map[portID]*openPort
-	handedOver bool // nothing is opened any more
+	handedOver bool // no port is opened after that
 }
 
 // portID is a port of this server.
@@ -266,8 +266,8 @@ func (p *ports) sweep(now time.Time) {
 	}
 }
 
-// handOver closes all sockets, so that another process can open them, and opens none any
-// more. Connections stay open; a client's next datagram goes to the other process.
+// handOver closes all sockets, so that another process can open them. After that, no port
+// is opened. Connections stay open; a client's next datagram goes to the other process.
 func (p *ports) handOver() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

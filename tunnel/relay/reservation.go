@@ -130,7 +130,7 @@ func (t *nameTable) claimPort(c PortClaim, now time.Time) (number uint16, fresh 
 	return number, true, append(changed, entry), nil
 }
 
-// freePort returns a port without an owner: the first one from a place on that depends on
+// freePort returns a port without an owner. Its search begins at a port that depends on
 // the key and the name alone, so that a relay that has lost its registry most likely
 // grants the same port again.
 func (t *nameTable) freePort(c PortClaim, now time.Time) (number uint16, free bool) {

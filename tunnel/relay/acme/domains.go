@@ -44,9 +44,9 @@ func (r *run) loseDomain(ctx context.Context, domain string) {
 	r.remove(ctx, domain)
 }
 
-// domainIssuer orders the certificates of users' domains. Certmagic's issuer can't: it
-// answers these challenges on sockets of its own. The account is another one than that of
-// the relay's own certificates, whose limits users don't use up.
+// domainIssuer orders the certificates of users' domains. Certmagic's issuer cannot: it
+// answers these challenges on sockets of its own. It has its own account, so that users do
+// not use up the limits of the relay's own certificates.
 type domainIssuer struct {
 	issuer
 	run    *run
