@@ -59,15 +59,6 @@ func (s *flightScripts) code(b []byte) error {
 	return s.write(b, false)
 }
 
-// toString is the emit of rows in a string.
-func (s *flightScripts) toString(b []byte, verbatim bool) (err error) {
-	if verbatim {
-		return s.urls.pass(b)
-	}
-	_, err = s.urls.Write(b)
-	return err
-}
-
 // toBase64 is the emit of rows in Base64.
 func (s *flightScripts) toBase64(b []byte, _ bool) error {
 	s.decoded = append(s.decoded, b...)
@@ -154,10 +145,10 @@ func (s *flightScripts) next(b []byte, end bool) (int, error) {
 func (s *flightScripts) begin(part scriptPart) {
 	s.within = part
 	if s.inScript = part == inString; s.inScript {
-		s.emit = s.toString
 		if s.urls == nil {
 			s.urls = NewText(s.names, replaced{s})
 		}
+		s.emit = s.urls.put
 	}
 	if part == inBase64 {
 		s.emit = s.toBase64

@@ -492,16 +492,12 @@ func (p *page) send(s segment) error {
 			p.begin(p.added)
 		}
 	}
-	if s.verbatim {
-		return p.text.pass(s.text)
-	}
 	if s.policies {
 		t := attributesOf(s.text)
 		t.change("content", p.added.policy)
 		s.text = t.tag
 	}
-	_, err := p.text.Write(s.text)
-	return err
+	return p.text.put(s.text, s.verbatim)
 }
 
 // release writes what is held back.

@@ -135,13 +135,7 @@ func (w *Response) change(k kind) {
 		w.start.page.begin = w.allow
 	}
 	if k == rows {
-		w.start.rows = &flight{emit: func(b []byte, verbatim bool) error {
-			if verbatim {
-				return text.pass(b)
-			}
-			_, err := text.Write(b)
-			return err
-		}}
+		w.start.rows = &flight{emit: text.put}
 	}
 	w.in = w.start
 	if name != "" {

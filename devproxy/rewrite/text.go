@@ -106,6 +106,15 @@ func (t *Text) Close() error {
 	return err
 }
 
+// put writes text, as it is if verbatim is set.
+func (t *Text) put(text []byte, verbatim bool) error {
+	if verbatim {
+		return t.pass(text)
+	}
+	_, err := t.Write(text)
+	return err
+}
+
 // pass writes text as it is. URLs end before it and do not continue after it.
 func (t *Text) pass(text []byte) error {
 	if _, err := t.rewrite(t.buf, true); err != nil {
