@@ -185,7 +185,7 @@ func startOf(b []byte, end bool) (n int, part scriptPart) {
 			return len(known.call), inBase64
 		case bytes.HasPrefix(b, []byte(known.call)):
 			return len(known.call), inString
-		case strings.HasPrefix(known.call, string(b)) && !end:
+		case bytes.HasPrefix([]byte(known.call), b) && !end:
 			part = atStart
 		}
 	}
