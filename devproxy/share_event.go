@@ -102,7 +102,7 @@ func (e ShareEvent) MovedHost() string {
 }
 
 // MovedDomain returns the address that the first host had before, which no longer works,
-// because it has come to or lost the domain of the user's own; empty if that did not happen.
+// because it has got or lost the domain of the user's own; empty if that did not happen.
 func (e ShareEvent) MovedDomain() string {
 	if e.Before.Link != e.Share.Link || e.Before.URL == "" || isDomainUp(e.Before) == isDomainUp(e.Share) {
 		return ""

@@ -44,7 +44,7 @@ type sharedPort struct {
 type visit struct {
 	Visitor
 	block *sharedPort
-	flow  *flow              // nil of a connection
+	flow  *flow              // nil for a connection
 	end   context.CancelFunc // ends it at once
 }
 

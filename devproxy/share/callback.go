@@ -23,8 +23,8 @@ const (
 // server puts them. Its methods are called by one goroutine at a time. Create it with
 // Share.Logins.
 //
-// Whose state is found can learn the share's name. So a URL in a page or anywhere deeper in
-// JSON does not count: strangers may have written it.
+// The author of a URL whose state is found can learn the share's name. So a URL in a page or
+// anywhere deeper in JSON does not count: strangers may have written it.
 type Logins struct {
 	callbacks []string // the URLs of the callback host
 	host      []byte   // its name
