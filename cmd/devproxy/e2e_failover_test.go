@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -145,26 +144,16 @@ func (l *failoverLoad) take() map[string]int {
 // awaitMember waits until `devproxy status --json` says that of a member.
 func (u *upProcess) awaitMember(addr, state string) control.Member {
 	u.t.Helper()
-	var last string
+	var last []control.Member
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		cmd := exec.Command(devproxyBinary(u.t), "status", "--json")
-		cmd.Dir, cmd.Env = u.dir, u.env
-		out, err := cmd.Output()
-		if err != nil {
-			u.t.Fatal(err)
-		}
-		var status control.Status
-		if err := json.Unmarshal(out, &status); err != nil {
-			u.t.Fatal(err)
-		}
-		for _, m := range status.Hosts[0].Routes[0].Members {
+		last = u.status().Hosts[0].Routes[0].Members
+		for _, m := range last {
 			if m.Upstream == addr && m.State == state {
 				return m
 			}
 		}
-		last = string(out)
 	}
-	u.t.Fatalf("%s is not %s: %s", addr, state, last)
+	u.t.Fatalf("%s is not %s: %+v", addr, state, last)
 	return control.Member{}
 }
 

@@ -24,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/devproxy/devproxy/devproxy/control"
 )
 
 const (
@@ -308,6 +310,21 @@ func needTool(t *testing.T, name string) string {
 	}
 	t.Skipf("%v; make deps installs it", err)
 	return ""
+}
+
+// status returns what `devproxy status --json` prints in u's folder.
+func (u *upProcess) status() (status control.Status) {
+	u.t.Helper()
+	cmd := exec.Command(devproxyBinary(u.t), "status", "--json")
+	cmd.Dir, cmd.Env = u.dir, u.env
+	text, err := cmd.Output()
+	if err != nil {
+		u.t.Fatalf("status: %v", err)
+	}
+	if err := json.Unmarshal(text, &status); err != nil {
+		u.t.Fatalf("status prints %s: %v", text, err)
+	}
+	return status
 }
 
 // runTool runs a program to its end and returns what it printed. It is killed

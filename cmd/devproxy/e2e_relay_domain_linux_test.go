@@ -7,17 +7,15 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,9 +23,7 @@ import (
 	"time"
 
 	"github.com/devproxy/devproxy/devproxy/control"
-	"github.com/devproxy/devproxy/localca"
 	"github.com/devproxy/devproxy/tunnel"
-	"github.com/devproxy/devproxy/tunnel/agent"
 	"github.com/devproxy/devproxy/tunnel/relay/acme/pebble"
 )
 
@@ -49,7 +45,7 @@ func startCertifyingRelay(t *testing.T, validity time.Duration, change func(o *p
 	dns, listen, plain := freeDNSAddress(t), freeDNSAddress(t), freeDNSAddress(t)
 	r.users.delegate(certificatesDomain, dns)
 	o := pebble.Options{DNS: r.users.address, Validity: validity}
-	change(&o, portNumber(t, listen), portNumber(t, plain))
+	change(&o, int(netip.MustParseAddrPort(listen).Port()), int(netip.MustParseAddrPort(plain).Port()))
 	if o.HTTPPort == 0 {
 		plain = noAddress
 	}
@@ -60,16 +56,6 @@ func startCertifyingRelay(t *testing.T, validity time.Duration, change func(o *p
 		"--address", "127.0.0.1", "--listen", listen, "--http", plain, "--admin", r.admin, "--token", relayToken}, args...)...)
 	r.roots = authority.Issued()
 	return r
-}
-
-func portNumber(t *testing.T, address string) int {
-	t.Helper()
-	_, text, _ := net.SplitHostPort(address)
-	port, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // claim claims the domain.
@@ -321,35 +307,7 @@ func TestE2ERelayDomainElsewhere(t *testing.T) {
 func (r *certifyingRelay) project() *sharedProject {
 	r.t.Helper()
 	upstream := startApp(r.t, func(w http.ResponseWriter, _ *http.Request) { html(w, "hello") })
-	_, port, _ := net.SplitHostPort(r.addr)
-	relay := &devRelay{upProcess: &upProcess{}, listen: r.addr, name: certificatesDomain + ":" + port}
-	relay.home, relay.state, relay.env = privateState(r.t)
-	relay.roots = r.roots
-	if _, err := localca.Open(relay.state); err != nil {
-		r.t.Fatal(err)
-	}
-	login := exec.Command(devproxyBinary(r.t), "relay", "login", relay.name, "--token", relayToken, "--pin", agent.Pin(r.leaf(certificatesDomain, r.roots)))
-	login.Env = relay.env
-	if said, err := login.CombinedOutput(); err != nil {
-		r.t.Fatalf("%v: %s", err, said)
-	}
-	return relay.share(r.t, projectDir(r.t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nshare { domain = %q }\n", upstream.URL, usersDomain)), nil)
-}
-
-// domainOf returns the domain of a share as `devproxy status --json` prints it.
-func domainOf(t *testing.T, p *sharedProject) *control.Domain {
-	t.Helper()
-	cmd := exec.Command(devproxyBinary(t), "status", "--json")
-	cmd.Dir, cmd.Env = p.dir, p.env
-	text, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("status: %v", err)
-	}
-	var status control.Status
-	if err := json.Unmarshal(text, &status); err != nil || status.Share == nil || status.Share.Domain == nil {
-		t.Fatalf("status prints %s: %v", text, err)
-	}
-	return status.Share.Domain
+	return loggedIn(r.relayProcess, certificatesDomain, r.roots).share(r.t, projectDir(r.t, fmt.Sprintf("host \"shop.localhost\" { upstream = %q }\nshare { domain = %q }\n", upstream.URL, usersDomain)), nil)
 }
 
 // awaitMoved waits until the share has another link. What happens to its domain before that
@@ -369,7 +327,7 @@ func awaitMoved(p *sharedProject) {
 func TestE2ERelayDomainOfProject(t *testing.T) {
 	r := startCertifyingRelay(t, time.Hour, func(o *pebble.Options, tls, _ int) { o.TLSPort = tls })
 	p := r.project()
-	own := domainOf(t, p)
+	own := p.domain()
 	if own.State != control.DomainUnproven || !strings.HasSuffix(p.base(), "."+certificatesDomain+strings.TrimPrefix(r.addr, "127.0.0.1")) {
 		t.Fatalf("without a record: %s, %+v", p.link, own)
 	}
@@ -381,7 +339,7 @@ func TestE2ERelayDomainOfProject(t *testing.T) {
 	if status, text, err := r.visitDomain(p.link, r.roots); status != http.StatusOK || !strings.Contains(text, "hello") || err != nil {
 		t.Errorf("a visitor: %d %s, %v", status, text, err)
 	}
-	if d := domainOf(t, p); d.State != control.DomainUp {
+	if d := p.domain(); d.State != control.DomainUp {
 		t.Errorf("the domain is %+v", d)
 	}
 	r.users.set(t)
@@ -389,7 +347,7 @@ func TestE2ERelayDomainOfProject(t *testing.T) {
 	r.ready()
 	r.expect("handover")
 	awaitMoved(p)
-	if d := domainOf(t, p); d.State != control.DomainUnproven || !strings.Contains(d.Error, "CNAME "+own.Target) || !strings.HasSuffix(p.base(), "."+certificatesDomain+strings.TrimPrefix(r.addr, "127.0.0.1")) {
+	if d := p.domain(); d.State != control.DomainUnproven || !strings.Contains(d.Error, "CNAME "+own.Target) || !strings.HasSuffix(p.base(), "."+certificatesDomain+strings.TrimPrefix(r.addr, "127.0.0.1")) {
 		t.Errorf("after the record is gone: %s, %+v", p.link, d)
 	}
 	r.signal(syscall.SIGTERM)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -50,18 +49,10 @@ func startDomainSite(t *testing.T) *domainSite {
 	s := &domainSite{t: t, records: startUsersDNS(t), edge: newNginxEdge(t)}
 	dir := shortDir(t)
 	cert, key := writeCert(t, dir, "relay", domainRelay, "*."+domainRelay, usersDomain)
-	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.trusted = rootsOf(t, cert)
 	s.process = startRelay(t, dir, "--domain", domainRelay, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--public-port", s.edge.port,
 		"--cert", cert, "--key", key, "--token", relayToken, "--trusted-proxies", edgeAddress)
 	s.edge.start(cert, key, s.process)
-	_, port, err := net.SplitHostPort(s.process.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.app = startApp(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/socket" {
 			html(w, "hello")
@@ -74,21 +65,32 @@ func startDomainSite(t *testing.T) *domainSite {
 			}
 		}
 	})
-	relay := &devRelay{upProcess: &upProcess{}, listen: s.process.addr, name: domainRelay + ":" + port}
-	relay.home, relay.state, relay.env = privateState(t)
-	relay.roots = s.trusted
-	if _, err := localca.Open(relay.state); err != nil { // the user's, of which the pin makes no use
-		t.Fatal(err)
-	}
-	login := exec.Command(devproxyBinary(t), "relay", "login", relay.name, "--token", relayToken, "--pin", agent.Pin(pair.Leaf))
-	login.Env = relay.env
-	if said, err := login.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	s.sharedProject = relay.share(t, projectDir(t, fmt.Sprintf(
+	s.sharedProject = loggedIn(s.process, domainRelay, s.trusted).share(t, projectDir(t, fmt.Sprintf(
 		"host \"shop.localhost\" { upstream = %q }\nhost \"admin.shop.localhost\" { upstream = %[1]q }\nshare {\n  domain = %q\n  allow  = [%q]\n}\n",
 		s.app.URL, usersDomain, edgeVisitor)), nil)
 	return s
+}
+
+// loggedIn returns a relay that is known by its pin in a home of its own, for projects to
+// share through.
+func loggedIn(p *relayProcess, domain string, roots *x509.CertPool) *devRelay {
+	p.t.Helper()
+	_, port, err := net.SplitHostPort(p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r := &devRelay{upProcess: &upProcess{}, listen: p.addr, name: domain + ":" + port}
+	r.home, r.state, r.env = privateState(p.t)
+	r.roots = roots
+	if _, err := localca.Open(r.state); err != nil { // the user's CA, which the pin does not use
+		p.t.Fatal(err)
+	}
+	login := exec.Command(devproxyBinary(p.t), "relay", "login", r.name, "--token", relayToken, "--pin", agent.Pin(p.leaf(domain, roots)))
+	login.Env = r.env
+	if said, err := login.CombinedOutput(); err != nil {
+		p.t.Fatalf("%v: %s", err, said)
+	}
+	return r
 }
 
 // visitor is a browser that connects from one address to another, whatever the name.
@@ -108,20 +110,14 @@ func (s *domainSite) visitor(from, to string) *http.Client {
 	return &http.Client{Transport: transport, Jar: jar, Timeout: patience}
 }
 
-// status returns the share as `devproxy status --json` prints it.
-func (s *domainSite) status() control.Share {
-	s.t.Helper()
-	cmd := exec.Command(devproxyBinary(s.t), "status", "--json")
-	cmd.Dir, cmd.Env = s.dir, s.env
-	text, err := cmd.Output()
-	if err != nil {
-		s.t.Fatalf("status: %v", err)
+// domain returns the domain of the share as `devproxy status --json` prints it.
+func (p *sharedProject) domain() *control.Domain {
+	p.t.Helper()
+	share := p.status().Share
+	if share == nil || share.Domain == nil {
+		p.t.Fatalf("status prints the share %+v, without a domain", share)
 	}
-	var status control.Status
-	if err := json.Unmarshal(text, &status); err != nil || status.Share == nil {
-		s.t.Fatalf("status prints %s: %v", text, err)
-	}
-	return *status.Share
+	return share.Domain
 }
 
 // TestE2EShareDomain: a share with a domain works under a name of the relay until the record
@@ -129,9 +125,9 @@ func (s *domainSite) status() control.Share {
 // visitor's own address there, and no field of a visitor changes that.
 func TestE2EShareDomain(t *testing.T) {
 	s := startDomainSite(t)
-	waiting := s.status()
-	if d := waiting.Domain; d == nil || d.State != control.DomainUnproven || d.Host != "shop.localhost" || !strings.HasSuffix(d.Target, ".s."+domainRelay) || !strings.Contains(d.Error, d.Target) {
-		t.Fatalf("without a record: %+v", waiting.Domain)
+	waiting := s.domain()
+	if waiting.State != control.DomainUnproven || waiting.Host != "shop.localhost" || !strings.HasSuffix(waiting.Target, ".s."+domainRelay) || !strings.Contains(waiting.Error, waiting.Target) {
+		t.Fatalf("without a record: %+v", waiting)
 	}
 	if !strings.HasSuffix(s.base(), "."+domainRelay+":"+s.edge.port) || strings.Contains(s.link, "?") {
 		t.Errorf("without a record, the link is %s", s.link)
@@ -142,12 +138,12 @@ func TestE2EShareDomain(t *testing.T) {
 	old := s.link
 
 	// A proxied name has no CNAME that others can see.
-	s.records.set(t, "_devproxy."+usersDomain+`. 1 TXT "`+waiting.Domain.Target+`"`, usersDomain+". 1 A 192.0.2.1")
+	s.records.set(t, "_devproxy."+usersDomain+`. 1 TXT "`+waiting.Target+`"`, usersDomain+". 1 A 192.0.2.1")
 	s.awaitLink()
 	if !strings.HasPrefix(s.link, "https://"+usersDomain+":"+s.edge.port+"/?") || !strings.HasSuffix(s.host("admin.shop.localhost"), "."+domainRelay+":"+s.edge.port) {
 		t.Fatalf("with a record, the link is %s of %v", s.link, s.hosts)
 	}
-	if d := s.status().Domain; d.State != control.DomainUp || d.Error != "" {
+	if d := s.domain(); d.State != control.DomainUp || d.Error != "" {
 		t.Errorf("with a record: %+v", d)
 	}
 	if got := ask(t, s.visitor(edgeVisitor, s.process.addr), "GET", old+"/", ""); got.status == http.StatusOK {
