@@ -58,14 +58,14 @@ func TestE2ESharedPostgres(t *testing.T) {
 	}
 	env := append(slices.Clone(p.env), postgresEnv("127.0.0.1", public)...)
 	start()
-	initPgbench(t, env)
+	run := toolWith(t, env)
+	if err := run.initPgbench(); err != nil {
+		t.Fatal(err)
+	}
 
 	done := make(chan error, 1)
 	go func() {
-		out, err := runTool(t, 2*patience, env, "pgbench", "--client=8", "--jobs=2", "--time=3", "--no-vacuum")
-		if err != nil || !noFailures.MatchString(out) {
-			err = fmt.Errorf("pgbench: %w\n%s", err, out)
-		}
+		_, err := run.pgbench()
 		done <- err
 	}()
 	saves := 0
@@ -132,21 +132,6 @@ func TestE2ESharedPostgres(t *testing.T) {
 	open = dialPostgres(t, public)
 	p.stop()
 	ends(t, open, "a connection of a share that has ended")
-}
-
-// initPgbench makes the tables of pgbench. A server that starts refuses with an error of
-// its own.
-func initPgbench(t *testing.T, env []string) {
-	t.Helper()
-	for {
-		out, err := runTool(t, 2*patience, env, "pgbench", "--initialize", "--quiet", "--scale=1")
-		if err == nil {
-			return
-		}
-		if !strings.Contains(out, "starting up") {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
 }
 
 // dialPostgres opens a connection that the server has answered.
@@ -283,26 +268,20 @@ share {
 		ports[p.Name], _ = strconv.Atoi(port)
 	}
 	at := n.link.Addr(wan.A).String()
-	run := func(name string, args ...string) (string, error) {
+	run := tool(func(name string, args ...string) (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		defer cancel()
 		cmd := n.link.Command(ctx, wan.A, needTool(t, name), args...)
 		cmd.Env = append(slices.Clone(n.env), postgresEnv(at, ports["postgres"])...)
 		out, err := cmd.CombinedOutput()
 		return string(out), err
+	})
+	if err := run.initPgbench(); err != nil {
+		t.Fatal(err)
 	}
-	for {
-		out, err := run("pgbench", "--initialize", "--quiet", "--scale=1")
-		if err == nil {
-			break
-		}
-		if !strings.Contains(out, "starting up") {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
-	out, err := run("pgbench", "--client=8", "--jobs=2", "--time=3", "--no-vacuum")
-	if err != nil || !noFailures.MatchString(out) {
-		t.Errorf("pgbench: %v\n%s", err, out)
+	out, err := run.pgbench()
+	if err != nil {
+		t.Error(err)
 	}
 	t.Log(out)
 	if out, err := run("dig", digArguments(at, ports["dns"])...); err != nil || len(strings.Fields(out)) != 20 {
