@@ -20,9 +20,6 @@ import (
 	"github.com/devproxy/devproxy/tunnel/wan"
 )
 
-// portRange is a range of one port, for the flags of a relay.
-func portRange(port int) string { return fmt.Sprintf("%d-%d", port, port) }
-
 // sharedPorts are the blocks in an event about a share.
 func sharedPorts(t *testing.T, e upEvent) []control.SharedPort {
 	t.Helper()
@@ -51,7 +48,7 @@ func TestE2ESharedPostgres(t *testing.T) {
 		return fmt.Sprintf("host \"shop.localhost\" { respond = %d }\ntcp \"postgres\" {\n  upstream = %d\n  %s\n}\n%s", status, server, access, more)
 	}
 	const shared, office = "share { tcp = [tcp.postgres] }\n", "allow = [\"203.0.113.0/24\"]"
-	r := startDevRelay(t, "--tcp-ports", portRange(public))
+	r := startDevRelay(t, "--tcp-ports", strconv.Itoa(public))
 	p, ports := r.beginPorts(t, file("public = true", 200, shared))
 	if want := "share.localhost:" + strconv.Itoa(public); len(ports) != 1 || ports[0].Address != want || !ports[0].Public {
 		t.Fatalf("the share has %+v", ports)
@@ -184,7 +181,7 @@ func TestE2ESharedDNS(t *testing.T) {
 	file := func(access string) string {
 		return fmt.Sprintf("host \"shop.localhost\" { respond = 204 }\nudp \"dns\" {\n  upstream = %d\n  %s\n}\nshare { udp = [udp.dns] }\n", server, access)
 	}
-	r := startDevRelay(t, "--udp-ports", portRange(public))
+	r := startDevRelay(t, "--udp-ports", strconv.Itoa(public))
 	p, ports := r.beginPorts(t, file("public = true"))
 	if want := "share.localhost:" + strconv.Itoa(public); len(ports) != 1 || ports[0].Address != want {
 		t.Fatalf("the share has %+v", ports)

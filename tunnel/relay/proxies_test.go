@@ -241,7 +241,7 @@ func TestConnectionsOfProxies(t *testing.T) {
 	}
 }
 
-// TestNeighboursOfProxies: who shares an IPv6 network with a proxy has the limit of an
+// TestNeighboursOfProxies: a visitor in the IPv6 network of a proxy has the limit of an
 // address; a proxy that a balancer names has none.
 func TestNeighboursOfProxies(t *testing.T) {
 	d := newConnections(Limits{ConnectionsPerAddress: 2, Handshakes: 100, Connections: 20}.withDefaults())

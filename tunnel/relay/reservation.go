@@ -33,8 +33,8 @@ func (r PortRange) String() string {
 	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }
 
-// ParsePortRange reads "20000-20999", or one port. It refuses ports below 1024: who answers
-// on port 80 of the relay's domain can get a certificate for it.
+// ParsePortRange reads "20000-20999", or one port. It refuses ports below 1024: a share that
+// answers on port 80 of the relay's domain can get a certificate for it.
 func ParsePortRange(text string) (PortRange, error) {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {

@@ -25,7 +25,7 @@ func reserve(t *testing.T, table *nameTable, c PortClaim, now time.Time, why str
 	return number
 }
 
-// TestReservations: whose a port is, and for how long.
+// TestReservations: which key a port belongs to, and for how long.
 func TestReservations(t *testing.T) {
 	table, now := newNameTable(), time.Now()
 	first := reserve(t, table, portClaimOf(1, 1, "postgres"), now, "")
