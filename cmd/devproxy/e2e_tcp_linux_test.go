@@ -179,7 +179,7 @@ func TestE2EPostgres(t *testing.T) {
 // serveDNS answers each query on socket with 20 addresses, until the test ends.
 func serveDNS(t *testing.T, socket net.PacketConn) (port int) {
 	t.Helper()
-	server := &dns.Server{PacketConn: socket, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
+	runDNS(t, &dns.Server{PacketConn: socket, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, asked *dns.Msg) {
 		answer := new(dns.Msg)
 		answer.SetReply(asked)
 		for i := range 20 {
@@ -187,13 +187,7 @@ func serveDNS(t *testing.T, socket net.PacketConn) (port int) {
 			answer.Answer = append(answer.Answer, record)
 		}
 		_ = w.WriteMsg(answer)
-	})}
-	served := make(chan error, 1)
-	go func() { served <- server.ActivateAndServe() }()
-	t.Cleanup(func() {
-		_ = server.Shutdown()
-		<-served
-	})
+	})})
 	return boundPort(socket)
 }
 

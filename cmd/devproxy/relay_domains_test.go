@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -56,15 +55,7 @@ func startUsersDNS(t *testing.T) *usersDNS {
 		t.Fatal(err)
 	}
 	for _, server := range []*dns.Server{{PacketConn: packets, Handler: d}, {Listener: streams, Handler: d}} {
-		started, done := make(chan struct{}), make(chan error, 1)
-		server.NotifyStartedFunc = func() { close(started) }
-		go func() { done <- server.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() {
-			if err := errors.Join(server.Shutdown(), <-done); err != nil {
-				t.Error(err)
-			}
-		})
+		runDNS(t, server)
 	}
 	t.Setenv(usersDNSVariable, d.address)
 	return d

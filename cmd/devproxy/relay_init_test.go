@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -33,21 +34,25 @@ func startParentServer(t *testing.T) (*parentServer, delegation.Checker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	started := make(chan struct{})
-	server := &dns.Server{PacketConn: packets, Handler: s, NotifyStartedFunc: func() { close(started) }}
-	done := make(chan error, 1)
-	go func() { done <- server.ActivateAndServe() }()
-	<-started
-	t.Cleanup(func() {
-		_ = server.Shutdown() // it has started
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	runDNS(t, &dns.Server{PacketConn: packets, Handler: s})
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", packets.LocalAddr().String())
 	}}
 	return s, delegation.Checker{Resolver: resolver, Port: packets.LocalAddr().(*net.UDPAddr).Port}
+}
+
+// runDNS runs a DNS server until the test ends.
+func runDNS(t *testing.T, server *dns.Server) {
+	t.Helper()
+	started, done := make(chan struct{}), make(chan error, 1)
+	server.NotifyStartedFunc = func() { close(started) }
+	go func() { done <- server.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() {
+		if err := errors.Join(server.Shutdown(), <-done); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func (s *parentServer) add(t *testing.T, records ...string) {
