@@ -72,6 +72,10 @@ func (c *httpClient) play(ctx context.Context, packets, size int, m *meter) erro
 			}
 		}
 	})
+	defer func() { // also when ctx ends before all packets are sent
+		_ = conn.Close()
+		answers.Wait()
+	}()
 	ticks := time.NewTicker(packetEvery)
 	defer ticks.Stop()
 	packet := make([]byte, size)
